@@ -1,0 +1,1 @@
+"""Collections with pymongo's API whose documents live in ClickHouse and Redis."""

@@ -1,0 +1,1 @@
+"""Executing flows: the drivers that perform the requests a flow yields."""

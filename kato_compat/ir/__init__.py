@@ -1,0 +1,1 @@
+"""Structural types shared by every layer: nodes, specs, registries, requests."""

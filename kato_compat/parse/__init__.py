@@ -1,0 +1,1 @@
+"""Raw documents to typed form: filters, expressions, projections, pipelines, updates, commands."""

@@ -1,0 +1,1 @@
+"""SQL fragments for ClickHouse: text with server-bound parameters, no client."""

@@ -1,0 +1,60 @@
+"""Documents: normalising what callers give, and fresh copies of what is stored.
+
+Everything a caller passes is encoded and decoded once by pymongo's own codec. So exactly the values that pymongo
+accepts are accepted (subclasses of `str`, `dict` and `float`, tuples, `re.Pattern`, ..), its errors are raised for
+the others before any I/O, and the rest of the library meets one form of each BSON type only.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import bson
+from bson.codec_options import CodecOptions, DatetimeConversion
+
+Document = dict[str, Any]
+
+#: How documents are decoded inside the library: dicts in field order, naive UTC datetimes in whole milliseconds,
+#: `DatetimeMS` outside datetime's range, UUIDs as `Binary` of subtype 4.
+INTERNAL: Final[CodecOptions[Document]] = CodecOptions(
+    document_class=dict, datetime_conversion=DatetimeConversion.DATETIME_AUTO
+)
+
+
+def encode(document: Mapping[str, Any], options: CodecOptions[Any] = INTERNAL) -> bytes:
+    """BSON of `document`. Raises `bson.errors.InvalidDocument`, `OverflowError` or `ValueError` as pymongo does."""
+    return bson.encode(document, False, options)
+
+
+def decode(data: bytes) -> Document:
+    """The document of internal form that `data` (BSON) holds."""
+    return bson.decode(data, INTERNAL)
+
+
+def normalise(document: Mapping[str, Any], options: CodecOptions[Any] = INTERNAL) -> Document:
+    """A fresh copy of `document` in internal form; `options` are those of the caller's collection.
+
+    Raises what `encode` raises.
+    """
+    return bson.decode(bson.encode(document, False, options), INTERNAL)
+
+
+def normalise_value(value: Any, options: CodecOptions[Any] = INTERNAL) -> Any:
+    """As `normalise`, for one value."""
+    return bson.decode(bson.encode({"v": value}, False, options), INTERNAL)["v"]
+
+
+def fresh(document: Document) -> Document:
+    """A deep copy of a document of internal form (callers change what they get)."""
+    return {name: _copy(value) if type(value) in _NESTED else value for name, value in document.items()}
+
+
+_NESTED: Final = frozenset({dict, list})
+
+
+def _copy(value: Any) -> Any:
+    if type(value) is dict:
+        return {name: _copy(item) if type(item) in _NESTED else item for name, item in value.items()}
+    return [_copy(item) if type(item) in _NESTED else item for item in value]
+
+
+__all__ = ["INTERNAL", "Document", "decode", "encode", "fresh", "normalise", "normalise_value"]
