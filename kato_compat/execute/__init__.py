@@ -1,1 +1,1 @@
-"""Executing flows: the drivers that perform the requests a flow yields."""
+"""Execution: the flows that answer commands over storages, and the drivers that perform their requests."""

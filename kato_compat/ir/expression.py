@@ -83,9 +83,12 @@ class ExpressionContext(Protocol):
     def define(self, *names: str) -> "tuple[ExpressionContext, tuple[int, ...]]":
         """A scope in which `names` are variables too, and the frame slots that hold them.
 
-        Raises 16866 to 16868 for a name that the server refuses. ``CURRENT`` may be rebound: it then moves what
+        Raises FailedToParse (9) for a name that the server refuses. ``CURRENT`` may be rebound: it then moves what
         ``"$field"`` starts from.
         """
+
+    def unfolded(self) -> "ExpressionContext":
+        """The same scope, constants not folded: for expressions that are checked but never evaluated."""
 
     def predicate(self, raw: Any) -> Any:
         """Parse a filter document (for operators that take one)."""

@@ -1,9 +1,9 @@
 """Parsing aggregation expressions (MongoDB manual: Expressions, Variables in Aggregation Expressions)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from kato_compat import operators
 from kato_compat.errors import fail, refused, unbuilt
@@ -21,6 +21,10 @@ from kato_compat.ir.spec import Kind, Status
 from kato_compat.values.missing import MISSING
 from kato_compat.values.paths import Path
 
+if TYPE_CHECKING:
+    from kato_compat.ir.accumulator import Accumulator
+    from kato_compat.ir.stage import Pipeline
+
 _MAX_DEPTH: Final = 200
 
 
@@ -34,7 +38,8 @@ class Context:
     """The scope in which an expression is parsed.
 
     `constants` are variables whose values are known when the command is parsed (``let`` of a command, ``$$NOW``),
-    `slots` those that live in the frame, `current` the slot of a rebound ``$$CURRENT``.
+    `slots` those that live in the frame, `current` the slot of a rebound ``$$CURRENT``. `nesting` counts the
+    pipelines (of `$lookup`, `$unionWith`) that this one stands in, `used` gathers the slots that are read.
     """
 
     constants: Mapping[str, Any] = field(default_factory=dict)
@@ -44,6 +49,9 @@ class Context:
     depth: int = 0
     database: str = ""
     collection: str = ""
+    nesting: int = 0
+    folding: bool = True
+    used: set[int] = field(default_factory=set, compare=False)
 
     def parse(self, raw: Any) -> Expression:
         """The typed, folded expression that `raw` stands for; raises the server's coded errors."""
@@ -53,7 +61,7 @@ class Context:
             return self._document(raw)
         if type(raw) is list:
             inner = self._deeper()
-            return fold(ArrayExpression(tuple(inner.parse(item) for item in raw)))
+            return self._fold(ArrayExpression(tuple(inner.parse(item) for item in raw)))
         return Literal(raw)
 
     def arguments(self, name: str, operand: Any, least: int, most: int | None) -> tuple[Expression, ...]:
@@ -102,6 +110,60 @@ class Context:
 
         return parse_filter(raw, self)
 
+    def expression(self, raw: Any) -> Expression:
+        """See `StageContext.expression`."""
+        return self.parse(raw)
+
+    def accumulator(self, raw: Any, *, where: str = "$group") -> "Accumulator":
+        """See `StageContext.accumulator`."""
+        from kato_compat.parse.accumulator import parse_accumulator
+
+        accumulator: Accumulator = parse_accumulator(raw, self, where=where)
+        return accumulator
+
+    def sort(self, raw: Any) -> Any:
+        """See `StageContext.sort`."""
+        from kato_compat.parse.sort import parse_sort
+
+        return parse_sort(raw, self)
+
+    def projection(self, raw: Any) -> Any:
+        """See `StageContext.projection`."""
+        from kato_compat.parse.projection import parse_projection
+
+        return parse_projection(raw, self, find=False)
+
+    def add_fields(self, raw: Any) -> Any:
+        """See `StageContext.projection`."""
+        from kato_compat.parse.projection import parse_add_fields
+
+        return parse_add_fields(raw, self)
+
+    def unset(self, raw: Any) -> Any:
+        """See `StageContext.projection`."""
+        from kato_compat.parse.projection import parse_unset
+
+        return parse_unset(raw, self)
+
+    def constant(self, values: Mapping[str, Any]) -> "Context":
+        """See `StageContext.constant`."""
+        return replace(self, constants={**self.constants, **values})
+
+    def pipeline(
+        self, raw: Any, *, where: str, variables: Sequence[str] = (), collection: str | None = None
+    ) -> "Pipeline":
+        """See `StageContext.pipeline`. Raises 232 for pipelines nested too deep."""
+        from kato_compat.parse.pipeline import parse_nested
+
+        return parse_nested(raw, self, where=where, variables=variables, collection=collection)
+
+    def unfolded(self) -> "Context":
+        """See `ExpressionContext.unfolded`."""
+        return replace(self, folding=False)
+
+    def _fold(self, node: Expression) -> Expression:
+        return fold(node) if self.folding else node
+
     def _free_slot(self) -> int:
         used = max(self.slots.values(), default=-1)
         return used + 1
@@ -129,13 +191,14 @@ class Context:
         if name == "CURRENT" or name == "ROOT":
             return FieldPath(path, self.current if name == "CURRENT" else self.slots.get(name))
         if name in self.slots:
+            self.used.add(self.slots[name])
             return FieldPath(path, self.slots[name])
         if name == "REMOVE":
             return Literal(MISSING)
         if name == "NOW":
             return Literal(self.now if not path else MISSING)
         if name == "CLUSTER_TIME":
-            raise fail(51144, "system variable $$CLUSTER_TIME is not available in standalone mode")
+            raise fail(10071200, "system variable $$CLUSTER_TIME is not available in standalone mode")
         if name == "USER_ROLES":
             return Literal([])
         raise fail(17276, f"Use of undefined variable: {name}")
@@ -157,7 +220,7 @@ class Context:
             check_field_name(name)
             fields.append((name, inner.parse(item)))
         node = ObjectExpression(tuple(fields))
-        return fold(node)
+        return self._fold(node)
 
     def _operation(self, name: str, operand: Any) -> Expression:
         operator = find(Kind.EXPRESSION, name)
@@ -168,7 +231,7 @@ class Context:
         if operator.spec.status is Status.UNBUILT:
             raise unbuilt(name)
         node: Expression = operator.parse(operand, self._deeper())
-        return fold(node)
+        return self._fold(node)
 
 
 def check_field_name(name: str) -> None:
@@ -200,24 +263,24 @@ def field_path(dotted: str) -> Path:
 def check_variable(name: str) -> None:
     """Raise as the server does for a name that a user may not bind."""
     if not name:
-        raise fail(16866, "empty variable names are not allowed")
+        raise fail(9, "empty variable names are not allowed")
     if name == "CURRENT":
         return
     if not ((name[0].isascii() and name[0].islower()) or ord(name[0]) > 127):
-        raise fail(16867, f"'{name}' starts with an invalid character for a user variable name")
+        raise fail(9, f"'{name}' starts with an invalid character for a user variable name")
     for letter in name[1:]:
         if not ((letter.isascii() and letter.isalnum()) or letter == "_" or ord(letter) > 127):
-            raise fail(16868, f"'{name}' contains an invalid character for a variable name: '{letter}'")
+            raise fail(9, f"'{name}' contains an invalid character for a variable name: '{letter}'")
 
 
 def _check_readable(name: str) -> None:
     if not name:
-        raise fail(16869, "empty variable names are not allowed")
+        raise fail(9, "empty variable names are not allowed")
     if not ((name[0].isascii() and name[0].isalpha()) or ord(name[0]) > 127):
-        raise fail(16870, f"'{name}' starts with an invalid character for a variable name")
+        raise fail(9, f"'{name}' starts with an invalid character for a variable name")
     for letter in name[1:]:
         if not ((letter.isascii() and letter.isalnum()) or letter == "_" or ord(letter) > 127):
-            raise fail(16871, f"'{name}' contains an invalid character for a variable name: '{letter}'")
+            raise fail(9, f"'{name}' contains an invalid character for a variable name: '{letter}'")
 
 
 def parse_expression(raw: Any, context: Context | None = None) -> Expression:

@@ -183,6 +183,8 @@ FATES["kato_compat.stores.errors.StoreError"] = Fate.INTERFACE
 
 def fate_of(error: BaseException) -> Fate | None:
     """What `error` says has happened; None for a class that no store should meet."""
+    if isinstance(error, RuntimeError) and _CODE.search(str(error)) is None:
+        return None  # chDB raises plain RuntimeErrors, and so does Python
     for cls in type(error).__mro__:
         fate = FATES.get(f"{cls.__module__}.{cls.__qualname__}")
         if fate is not None:
@@ -286,7 +288,9 @@ def _clickhouse(error: BaseException, text: str) -> PyMongoError:
     if code is None:
         return fail(17, text)
     if "EmbeddedServer" in text:
-        return ConfigurationError(f"{text} (chDB opens one data folder per process and one process per data folder)")
+        return ConfigurationError(
+            f"{text} (chDB opens one data folder per process and one process per data folder)"
+        )
     if code in _CLICKHOUSE_RETRYABLE:
         return AutoReconnect(text)
     if code in _CLICKHOUSE_READONLY:

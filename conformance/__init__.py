@@ -1,0 +1,1 @@
+"""Conformance: cases as data with the answers of MongoDB, a runner for them, generators and differentials."""

@@ -1,0 +1,1 @@
+"""The pymongo face: client, database, collection and cursors with pymongo's names, results and errors."""

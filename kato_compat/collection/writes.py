@@ -1,0 +1,437 @@
+"""The writing methods of collections (pymongo documentation: collection, results)."""
+
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
+from pymongo import common
+from pymongo.collection import ReturnDocument
+from pymongo.errors import BulkWriteError, OperationFailure
+from pymongo.results import BulkWriteResult, DeleteResult, InsertManyResult, InsertOneResult, UpdateResult
+
+from kato_compat.collection.bulk import Bulk
+from kato_compat.collection.face import (
+    collation,
+    filter_document,
+    hand_out,
+    parsed_sort,
+    projection_document,
+    write_error,
+)
+from kato_compat.execute import writing
+from kato_compat.execute.deployment import Deployment
+from kato_compat.execute.storage import Outcome, Storage
+from kato_compat.options import check_session
+from kato_compat.parse.command import Delete, Modify, Write
+from kato_compat.parse.expression import Context
+from kato_compat.parse.filter import parse_filter
+from kato_compat.parse.projection import parse_projection
+from kato_compat.parse.update import parse_replacement, parse_update
+from kato_compat.values.document import Document, normalise, normalise_value
+from kato_compat.values.validity import check_document
+
+if TYPE_CHECKING:
+    from kato_compat.collection.collection import Collection
+    from kato_compat.collection.database import Database
+
+
+class Writes:
+    """insert, update, replace, delete, find-and-modify and bulk_write."""
+
+    if TYPE_CHECKING:
+        codec_options: CodecOptions[Any]
+        deployment: Deployment
+        storage: Storage
+        database: Database
+        name: str
+        write_concern: Any
+
+        def _scope(self, let: Any = None) -> Context: ...
+        def _hinted(self, hint: Any) -> Any: ...
+
+    @property
+    def _acknowledged(self) -> bool:
+        return bool(self.write_concern.acknowledged)
+
+    # insert
+
+    def insert_one(
+        self, document: Any, bypass_document_validation: bool | None = None, session: Any = None, comment: Any = None
+    ) -> InsertOneResult:
+        """Insert one document; an `_id` is added to it if it has none."""
+        check_session(session)
+        common.validate_is_document_type("document", document)
+        prepared = self._prepared(document)
+        try:
+            (outcome,) = self.deployment.run(writing.insert(self.storage, [prepared]))
+        except OperationFailure as error:
+            raise write_error(error) from error
+        if isinstance(outcome, OperationFailure):
+            raise write_error(outcome)
+        return InsertOneResult(document.get("_id", prepared["_id"]), self._acknowledged)
+
+    def insert_many(
+        self,
+        documents: Iterable[Any],
+        ordered: bool = True,
+        bypass_document_validation: bool | None = None,
+        session: Any = None,
+        comment: Any = None,
+    ) -> InsertManyResult:
+        """Insert documents; an `_id` is added to each that has none. Raises `BulkWriteError` for refused ones."""
+        check_session(session)
+        if not isinstance(documents, Iterable) or isinstance(documents, Mapping) or not documents:
+            raise TypeError("documents must be a non-empty list")
+        given = list(documents)
+        for document in given:
+            common.validate_is_document_type("document", document)
+        prepared = [self._prepared(document) for document in given]
+        outcomes = self.deployment.run(writing.insert(self.storage, prepared, ordered))
+        errors = [
+            {
+                "index": position,
+                "code": outcome.code,
+                "errmsg": (outcome.details or {}).get("errmsg", str(outcome)),
+                **{
+                    name: (outcome.details or {})[name]
+                    for name in ("keyPattern", "keyValue")
+                    if name in (outcome.details or {})
+                },
+                "op": prepared[position],
+            }
+            for position, outcome in enumerate(outcomes)
+            if isinstance(outcome, OperationFailure)
+        ]
+        if errors:
+            inserted = sum(outcome is Outcome.DONE for outcome in outcomes)
+            raise BulkWriteError(_bulk_details(inserted, errors))
+        ids = [document.get("_id", each["_id"]) for document, each in zip(given, prepared, strict=True)]
+        return InsertManyResult(ids, self._acknowledged)
+
+    def _prepared(self, document: Any) -> Document:
+        """The document to store, in internal form, with its `_id` first; the caller's gets the `_id` too."""
+        prepared = normalise(document, self.codec_options)
+        if "_id" not in prepared:
+            value = self.storage.identify(prepared)
+            prepared = {"_id": value, **prepared}
+            if not isinstance(document, RawBSONDocument) and isinstance(document, MutableMapping):
+                document["_id"] = value
+        elif next(iter(prepared)) != "_id":
+            prepared = {"_id": prepared["_id"], **prepared}
+        check_document(prepared)
+        writing.check_size(prepared)
+        return prepared
+
+    # update
+
+    def _write(
+        self,
+        filter: Any,  # noqa: A002 - pymongo's name
+        change: Any,
+        *,
+        replace: bool = False,
+        multi: bool = False,
+        upsert: bool = False,
+        array_filters: Any = None,
+        collation_: Any = None,
+        let: Any = None,
+        sort: Any = None,
+    ) -> Write:
+        """The parsed write of one request."""
+        options = self.codec_options
+        scope = self._scope(let)
+        order = collation(collation_)
+        parsed = parse_filter(filter_document(filter, options), scope, collation=order)
+        if replace:
+            update = parse_replacement(normalise(change, options), scope)
+        else:
+            filters = None if array_filters is None else normalise_value(list(array_filters), options)
+            raw = normalise_value(change, options) if isinstance(change, list) else normalise(change, options)
+            update = parse_update(raw, scope, array_filters=filters, upsert=upsert, collation=order)
+        seed = (lambda: update.seed(parsed)) if upsert else None
+        return Write(parsed, update, multi, parsed_sort(sort, scope, order), seed)
+
+    def _update(self, write: Write) -> UpdateResult:
+        try:
+            written = self.deployment.run(writing.update(self.storage, write))
+        except OperationFailure as error:
+            raise write_error(error) from error
+        raw: dict[str, Any] = {"n": written.matched + written.inserted, "nModified": written.modified, "ok": 1.0}
+        if written.inserted:
+            raw["upserted"] = written.upserted
+        raw["updatedExisting"] = bool(written.matched)
+        return UpdateResult(raw, self._acknowledged)
+
+    def update_one(
+        self,
+        filter: Any,  # noqa: A002 - pymongo's name
+        update: Any,
+        upsert: bool = False,
+        bypass_document_validation: bool | None = None,
+        collation: Any = None,
+        array_filters: Any = None,
+        hint: Any = None,
+        session: Any = None,
+        let: Any = None,
+        sort: Any = None,
+        comment: Any = None,
+    ) -> UpdateResult:
+        """Update the first document that matches."""
+        return self._update_some(filter, update, upsert, collation, array_filters, hint, session, let, sort, False)
+
+    def update_many(
+        self,
+        filter: Any,  # noqa: A002 - pymongo's name
+        update: Any,
+        upsert: bool = False,
+        array_filters: Any = None,
+        bypass_document_validation: bool | None = None,
+        collation: Any = None,
+        hint: Any = None,
+        session: Any = None,
+        let: Any = None,
+        comment: Any = None,
+    ) -> UpdateResult:
+        """Update every document that matches."""
+        return self._update_some(filter, update, upsert, collation, array_filters, hint, session, let, None, True)
+
+    def _update_some(
+        self,
+        filter: Any,  # noqa: A002 - pymongo's name
+        update: Any,
+        upsert: bool,
+        order: Any,
+        array_filters: Any,
+        hint: Any,
+        session: Any,
+        let: Any,
+        sort: Any,
+        multi: bool,
+    ) -> UpdateResult:
+        check_session(session)
+        common.validate_is_mapping("filter", filter)
+        common.validate_ok_for_update(update)
+        common.validate_boolean("upsert", upsert)
+        common.validate_list_or_none("array_filters", array_filters)
+        self._hinted(hint)
+        write = self._write(
+            filter,
+            update,
+            multi=multi,
+            upsert=upsert,
+            array_filters=array_filters,
+            collation_=order,
+            let=let,
+            sort=sort,
+        )
+        return self._update(write)
+
+    def replace_one(
+        self,
+        filter: Any,  # noqa: A002 - pymongo's name
+        replacement: Any,
+        upsert: bool = False,
+        bypass_document_validation: bool | None = None,
+        collation: Any = None,
+        hint: Any = None,
+        session: Any = None,
+        let: Any = None,
+        sort: Any = None,
+        comment: Any = None,
+    ) -> UpdateResult:
+        """Replace the first document that matches."""
+        check_session(session)
+        common.validate_is_mapping("filter", filter)
+        common.validate_ok_for_replace(replacement)
+        common.validate_boolean("upsert", upsert)
+        self._hinted(hint)
+        write = self._write(filter, replacement, replace=True, upsert=upsert, collation_=collation, let=let, sort=sort)
+        return self._update(write)
+
+    # delete
+
+    def delete_one(
+        self,
+        filter: Any,  # noqa: A002 - pymongo's name
+        collation: Any = None,
+        hint: Any = None,
+        session: Any = None,
+        let: Any = None,
+        comment: Any = None,
+    ) -> DeleteResult:
+        """Delete the first document that matches."""
+        return self._delete(filter, collation, hint, session, let, False)
+
+    def delete_many(
+        self,
+        filter: Any,  # noqa: A002 - pymongo's name
+        collation: Any = None,
+        hint: Any = None,
+        session: Any = None,
+        let: Any = None,
+        comment: Any = None,
+    ) -> DeleteResult:
+        """Delete every document that matches."""
+        return self._delete(filter, collation, hint, session, let, True)
+
+    def _delete(self, filter: Any, order: Any, hint: Any, session: Any, let: Any, multi: bool) -> DeleteResult:  # noqa: A002
+        check_session(session)
+        common.validate_is_mapping("filter", filter)
+        self._hinted(hint)
+        parsed = parse_filter(filter_document(filter, self.codec_options), self._scope(let), collation=collation(order))
+        try:
+            deleted, _ = self.deployment.run(writing.delete(self.storage, Delete(parsed, multi)))
+        except OperationFailure as error:
+            raise write_error(error) from error
+        return DeleteResult({"n": deleted, "ok": 1.0}, self._acknowledged)
+
+    # find and modify
+
+    def find_one_and_delete(
+        self,
+        filter: Any,  # noqa: A002 - pymongo's name
+        projection: Any = None,
+        sort: Any = None,
+        hint: Any = None,
+        session: Any = None,
+        let: Any = None,
+        comment: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Delete the first document that matches and return it, None if none does."""
+        check_session(session)
+        common.validate_is_mapping("filter", filter)
+        self._hinted(hint)
+        scope = self._scope(let)
+        order = collation(kwargs.pop("collation", None))
+        _only(kwargs, "find_one_and_delete")
+        parsed = parse_filter(filter_document(filter, self.codec_options), scope, collation=order)
+        raw = projection_document(projection, self.codec_options)
+        shape = parse_projection(raw, scope, find=True, predicate=parsed) if raw else None
+        delete = Delete(parsed, False, parsed_sort(sort, scope, order))
+        return self._modify(Modify(delete=delete, projection=shape))
+
+    def find_one_and_replace(
+        self,
+        filter: Any,  # noqa: A002 - pymongo's name
+        replacement: Any,
+        projection: Any = None,
+        sort: Any = None,
+        upsert: bool = False,
+        return_document: bool = ReturnDocument.BEFORE,
+        hint: Any = None,
+        session: Any = None,
+        let: Any = None,
+        comment: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Replace the first document that matches; the document before or after, None if there is none."""
+        common.validate_ok_for_replace(replacement)
+        return self._find_and_write(
+            filter, replacement, True, projection, sort, upsert, return_document, None, hint, session, let, kwargs
+        )
+
+    def find_one_and_update(
+        self,
+        filter: Any,  # noqa: A002 - pymongo's name
+        update: Any,
+        projection: Any = None,
+        sort: Any = None,
+        upsert: bool = False,
+        return_document: bool = ReturnDocument.BEFORE,
+        array_filters: Any = None,
+        hint: Any = None,
+        session: Any = None,
+        let: Any = None,
+        comment: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Update the first document that matches; the document before or after, None if there is none."""
+        common.validate_ok_for_update(update)
+        common.validate_list_or_none("array_filters", array_filters)
+        return self._find_and_write(
+            filter, update, False, projection, sort, upsert, return_document, array_filters, hint, session, let, kwargs
+        )
+
+    def _find_and_write(
+        self,
+        filter: Any,  # noqa: A002 - pymongo's name
+        change: Any,
+        replace: bool,
+        projection: Any,
+        sort: Any,
+        upsert: bool,
+        return_document: bool,
+        array_filters: Any,
+        hint: Any,
+        session: Any,
+        let: Any,
+        kwargs: dict[str, Any],
+    ) -> Any:
+        check_session(session)
+        common.validate_is_mapping("filter", filter)
+        common.validate_boolean("upsert", upsert)
+        if not isinstance(return_document, bool):
+            raise TypeError(
+                f"return_document must be ReturnDocument.BEFORE or ReturnDocument.AFTER, not {return_document}"
+            )
+        self._hinted(hint)
+        order = kwargs.pop("collation", None)
+        _only(kwargs, "find_one_and_update")
+        write = self._write(
+            filter,
+            change,
+            replace=replace,
+            upsert=upsert,
+            array_filters=array_filters,
+            collation_=order,
+            let=let,
+            sort=sort,
+        )
+        raw = projection_document(projection, self.codec_options)
+        shape = parse_projection(raw, self._scope(let), find=True, predicate=write.predicate) if raw else None
+        return self._modify(Modify(write=write, projection=shape, new=return_document))
+
+    def _modify(self, command: Modify) -> Any:
+        document, _ = self.deployment.run(writing.modify(self.storage, command))
+        return None if document is None else hand_out(document, self.codec_options, True)
+
+    # bulk
+
+    def bulk_write(
+        self,
+        requests: Sequence[Any],
+        ordered: bool = True,
+        bypass_document_validation: bool | None = None,
+        session: Any = None,
+        comment: Any = None,
+        let: Any = None,
+    ) -> BulkWriteResult:
+        """Make several writes. Raises `BulkWriteError` for refused ones; its details say what was done."""
+        check_session(session)
+        common.validate_list("requests", requests)
+        return Bulk(self._self, let).run(requests, ordered)
+
+    @property
+    def _self(self) -> "Collection":
+        return self  # type: ignore[return-value]
+
+
+def _only(kwargs: Mapping[str, Any], method: str) -> None:
+    for name in kwargs:
+        if name not in ("maxTimeMS", "bypassDocumentValidation", "writeConcern", "write_concern"):
+            raise TypeError(f"{method}() got an unexpected keyword argument {name!r}")
+
+
+def _bulk_details(inserted: int, errors: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "writeErrors": errors,
+        "writeConcernErrors": [],
+        "nInserted": inserted,
+        "nUpserted": 0,
+        "nMatched": 0,
+        "nModified": 0,
+        "nRemoved": 0,
+        "upserted": [],
+    }

@@ -1,0 +1,192 @@
+"""Deployments: the stores behind one client, and the storages of its collections."""
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from pymongo.errors import InvalidOperation
+
+from kato_compat.execute.documents import DocumentStorage
+from kato_compat.execute.drive import SyncDriver
+from kato_compat.execute.mapped import MappedStorage
+from kato_compat.execute.memory import MemoryStorage, MemoryStore
+from kato_compat.execute.pending import Pending, Warehouse
+from kato_compat.execute.storage import Storage
+from kato_compat.execute.table import TableStorage
+from kato_compat.ir.requests import Flow, Pipeline, Select, T
+from kato_compat.mapping.keys import CATALOGUE, unescape
+from kato_compat.mapping.spec import Catalogue, Table
+from kato_compat.sql.fragment import quote_name
+
+if TYPE_CHECKING:
+    from kato_compat.stores.clickhouse import ClickHouseStore
+    from kato_compat.stores.embedded import Embedded
+    from kato_compat.stores.redis import RedisStore
+
+#: Storages kept for reuse: they remember index definitions, so that a write need not read them again.
+_KEPT: Final = 4096
+
+
+class Deployment(ABC):
+    """Where the databases of a client are. Safe to use from many threads."""
+
+    def __init__(self, driver: SyncDriver, catalogue: Catalogue) -> None:
+        self.driver = driver
+        self.catalogue = catalogue
+        self.closed = False
+        self._lock = threading.Lock()
+        self._storages: dict[tuple[str, str], Storage] = {}
+
+    def run(self, flow: Flow[T]) -> T:
+        """Perform a flow. Raises `InvalidOperation` once the deployment is closed."""
+        if self.closed:
+            raise InvalidOperation("Cannot use MongoClient after close")
+        return self.driver.run(flow)
+
+    def storage(self, database: str, collection: str) -> Storage:
+        """The storage of a collection; no I/O."""
+        found = self._storages.get((database, collection))
+        if found is None:
+            with self._lock:
+                if len(self._storages) >= _KEPT:
+                    self._storages.clear()
+                found = self._storages.setdefault((database, collection), self._make(database, collection))
+        return found
+
+    @abstractmethod
+    def _make(self, database: str, collection: str) -> Storage:
+        """A new storage."""
+
+    @abstractmethod
+    def names(self, database: str | None = None) -> Flow[list[tuple[str, str]]]:
+        """(database, collection) of every collection that exists, of one database or of all, sorted."""
+
+    def drop_database(self, database: str) -> Flow[None]:
+        """Drop every collection of a database."""
+        for _, collection in (yield from self.names(database)):
+            yield from self.storage(database, collection).drop()
+
+    def flush(self) -> Flow[int]:
+        """Move all pending rows of the storages in use to ClickHouse; how many rows were inserted."""
+        return 0
+        yield  # a flow without requests
+
+    def close(self) -> None:
+        """Give back what the deployment holds; nothing can be run afterwards."""
+        self.closed = True
+
+    def describe(self) -> str:
+        """The addresses of the stores, without passwords."""
+        return "memory"
+
+
+class MemoryDeployment(Deployment):
+    """The in-process store."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        super().__init__(SyncDriver(None, None), catalogue)
+        self.store = MemoryStore()
+
+    def _make(self, database: str, collection: str) -> Storage:
+        return MemoryStorage(self.store, database, collection)
+
+    def names(self, database: str | None = None) -> Flow[list[tuple[str, str]]]:
+        """See `Deployment.names`."""
+        return sorted(name for name in self.store.names() if database is None or name[0] == database)
+        yield  # a flow without requests
+
+
+class EngineDeployment(Deployment):
+    """A ClickHouse and a Redis, embedded or served."""
+
+    def __init__(
+        self,
+        redis: "RedisStore",
+        clickhouse: "ClickHouseStore",
+        catalogue: Catalogue,
+        database: str,
+        embedded: "Embedded | None" = None,
+    ) -> None:
+        super().__init__(SyncDriver(redis, clickhouse), catalogue)
+        self.redis = redis
+        self.clickhouse = clickhouse
+        self.warehouse = Warehouse(database, set())
+        self._embedded = embedded
+
+    def _make(self, database: str, collection: str) -> Storage:
+        spec = self.catalogue.find(collection)
+        if spec is None:
+            return DocumentStorage(database, collection)
+        if isinstance(spec.source, Table):
+            return TableStorage(spec, self.warehouse, database, collection)
+        return MappedStorage(spec, database, collection)
+
+    def names(self, database: str | None = None) -> Flow[list[tuple[str, str]]]:
+        """See `Deployment.names`: what was created or written through this library, and what is in ClickHouse."""
+        (members,) = yield Pipeline((("SMEMBERS", CATALOGUE),))
+        found: set[tuple[str, str]] = set()
+        for member in members:
+            escaped, _, collection = member.partition(b"/")
+            found.add((unescape(escaped), unescape(collection)))
+        if database is not None:
+            found = {name for name in found if name[0] == database}
+        for spec in self.catalogue:
+            if isinstance(spec.source, Table):
+                for kb_id in (yield from self._tenants(spec.source, database)):
+                    found.add((kb_id, spec.name))
+        for kb_id in sorted({name for name, _ in found}):
+            # Data of others have no entry in the catalogue of collections: a knowledge base that has some has them.
+            for spec in self.catalogue:
+                storage = self.storage(kb_id, spec.name)
+                if (kb_id, spec.name) not in found and isinstance(storage, MappedStorage):
+                    if (yield from storage.mapped_count()):
+                        found.add((kb_id, spec.name))
+        return sorted(found)
+
+    def _tenants(self, source: Table, database: str | None) -> Flow[list[str]]:
+        yield from self.warehouse.prepare(source)
+        tenant = quote_name(source.tenant)
+        text = f"SELECT DISTINCT {tenant} FROM {self.warehouse.table(source).text}"
+        parameters: dict[str, Any] = {}
+        if database is not None:
+            text += f" WHERE {tenant} = {{p:String}}"
+            parameters["p"] = database
+        rows = yield Select(text, parameters)
+        return [row[0] for row in rows]
+
+    def pending(self) -> Iterator[Pending]:
+        """The pending rows of the storages in use."""
+        with self._lock:
+            storages = list(self._storages.values())
+        return (storage.pending for storage in storages if isinstance(storage, TableStorage))
+
+    def flush(self) -> Flow[int]:
+        """See `Deployment.flush`."""
+        moved = 0
+        for pending in self.pending():
+            moved += yield from pending.flush()
+        return moved
+
+    def close(self) -> None:
+        """See `Deployment.close`. Pending rows that this client wrote are moved first."""
+        if self.closed:
+            return
+        try:
+            if self._wrote():
+                self.driver.run(self.flush())
+        finally:
+            self.closed = True
+            if self._embedded is not None:
+                self._embedded.close()
+            else:
+                self.clickhouse.close()
+                self.redis.close()
+
+    def _wrote(self) -> bool:
+        """Whether a table was used: a client that asked nothing must not open a connection to close."""
+        return any(True for _ in self.pending())
+
+    def describe(self) -> str:
+        """See `Deployment.describe`."""
+        return f"{self.clickhouse.address}, {self.redis.address}"

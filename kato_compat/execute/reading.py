@@ -1,0 +1,211 @@
+"""Answering reads: find, aggregate, count and distinct over any storage."""
+
+from collections.abc import Callable, Hashable
+from dataclasses import replace
+from typing import Any
+
+from kato_compat.execute.pipeline import ListReader, PipelineReader
+from kato_compat.execute.storage import Access, Plan, Reader, Storage
+from kato_compat.ir.expression import Frame
+from kato_compat.ir.predicate import ALWAYS, DocumentTest, Predicate, compile_predicate
+from kato_compat.ir.requests import Flow
+from kato_compat.ir.stage import Environment
+from kato_compat.operators.stage.match import Match
+from kato_compat.parse.command import Aggregate, Count, Distinct, Find
+from kato_compat.parse.sort import Sort
+from kato_compat.plan.access import needed_fields, predicate_fields
+from kato_compat.plan.commute import wanted
+from kato_compat.plan.dependencies import pipeline_fields
+from kato_compat.values.collation import Collation
+from kato_compat.values.document import Document
+from kato_compat.values.equality import equality_key
+from kato_compat.values.missing import MISSING
+from kato_compat.values.paths import Path, fields_of, is_index, split
+
+Documents = list[Document]
+
+
+class Matching:
+    """The documents of a storage's reader that pass what its plan left to Python."""
+
+    def __init__(self, reader: Reader, plan: Plan, frame: Frame | None = None) -> None:
+        self._reader = reader
+        self._test: DocumentTest | None = None if plan.residual == ALWAYS else compile_predicate(plan.residual, frame)
+
+    def fetch(self) -> Flow[Documents | None]:
+        """The next batch of matching documents, None at the end."""
+        batch = yield from self._reader.fetch()
+        if batch is None:
+            return None
+        test = self._test
+        if test is None:
+            return [stored.document for stored in batch]
+        return [document for stored in batch if test(document := stored.document)]
+
+    def close(self) -> Flow[None]:
+        """See `Reader.close`."""
+        yield from self._reader.close()
+
+
+class Finding:
+    """A find in progress: `fetch` gives batches of result documents."""
+
+    def __init__(self, storage: Storage, command: Find) -> None:
+        limit = command.skip + command.limit if command.limit else 0
+        access = Access(
+            command.predicate,
+            needed_fields(command.predicate, command.projection, command.sort),
+            command.sort,
+            limit,
+            pushdown=command.pushdown,
+        )
+        self.plan = storage.plan(access)
+        self._source = Matching(storage.open(self.plan), self.plan)
+        self._sort = None if self.plan.ordered else command.sort
+        self._project: Callable[[Document], Document] | None = (
+            command.projection.compile() if command.projection is not None else None
+        )
+        self._skip = command.skip
+        self._left = command.limit or -1
+        self._limit = limit
+        self._ended = False
+
+    def fetch(self) -> Flow[Documents | None]:
+        """The next batch of results, None at the end."""
+        while not self._ended:
+            batch = yield from self._next()
+            if batch is None:
+                self._ended = True
+                break
+            if self._skip:
+                dropped = min(self._skip, len(batch))
+                self._skip -= dropped
+                batch = batch[dropped:]
+            if self._left >= 0:
+                batch = batch[: self._left]
+                self._left -= len(batch)
+                if self._left == 0:
+                    self._ended = True
+                    yield from self._source.close()
+            if batch:
+                project = self._project
+                return batch if project is None else [project(document) for document in batch]
+        return None
+
+    def _next(self) -> Flow[Documents | None]:
+        if self._sort is None:
+            return (yield from self._source.fetch())
+        sort, self._sort = self._sort, None
+        return (yield from _sorted(self._source, sort, self._limit))
+
+    def close(self) -> Flow[None]:
+        """Give back what the find holds."""
+        self._ended = True
+        yield from self._source.close()
+
+
+def _sorted(source: Matching, sort: Sort, limit: int) -> Flow[Documents]:
+    """All documents of `source` in order, only the first `limit` if that is not 0; keeps no more than it must."""
+    kept: Documents = []
+    if not sort.fields:
+        # Natural order: nothing to compare, at most to turn round.
+        while (batch := (yield from source.fetch())) is not None:
+            kept.extend(batch)
+        return kept[::-1] if sort.natural < 0 else kept
+    runner = sort.compile()
+    while (batch := (yield from source.fetch())) is not None:
+        kept.extend(batch)
+        if limit and len(kept) > 4 * limit + 4096:
+            kept = runner.top(kept, limit)
+    return runner.top(kept, limit) if limit else runner.sorted(kept)
+
+
+class Aggregating:
+    """An aggregation in progress: `fetch` gives batches of result documents."""
+
+    def __init__(self, storage: Storage, command: Aggregate, environment: Environment) -> None:
+        stages = command.pipeline.stages
+        self.plan: Plan | None = None
+        if stages and stages[0].source:
+            self._reader = PipelineReader(ListReader([]), command.pipeline, environment)
+            return
+        predicate: Predicate = ALWAYS
+        rest = command.pipeline
+        if stages and isinstance(stages[0], Match):
+            predicate, rest = stages[0].predicate, replace(rest, stages=stages[1:], fixed=max(0, rest.fixed - 1))
+        fields = pipeline_fields(rest.stages)
+        read = None if fields is None else predicate_fields(predicate)
+        needed = None if fields is None or read is None else fields | read
+        want = wanted(rest.stages, storage.spec)
+        self.plan = storage.plan(Access(predicate, needed, want.sort, want.limit, pushdown=command.pushdown))
+        source = Matching(storage.open(self.plan), self.plan, environment.frame)
+        self._reader = PipelineReader(source, rest, environment)
+
+    def fetch(self) -> Flow[Documents | None]:
+        """The next batch of results, None at the end."""
+        return (yield from self._reader.fetch())
+
+    def close(self) -> Flow[None]:
+        """Give back what the aggregation holds."""
+        yield from self._reader.close()
+
+
+def count(storage: Storage, command: Count) -> Flow[int]:
+    """How many documents match."""
+    if command.predicate == ALWAYS:
+        found = yield from storage.count()
+    else:
+        plan = storage.plan(
+            Access(
+                command.predicate, needed_fields(command.predicate, None, None, none=True), pushdown=command.pushdown
+            )
+        )
+        source = Matching(storage.open(plan), plan)
+        found = 0
+        while (batch := (yield from source.fetch())) is not None:
+            found += len(batch)
+            if command.limit and found >= command.skip + command.limit:
+                yield from source.close()
+                break
+    found = max(0, found - command.skip)
+    return min(found, command.limit) if command.limit else found
+
+
+def distinct(storage: Storage, command: Distinct) -> Flow[list[Any]]:
+    """The distinct values at a path, the elements of arrays one by one, in order of first appearance."""
+    path = split(command.path)
+    fields = needed_fields(command.predicate, None, None, none=True)
+    plan = storage.plan(Access(command.predicate, None if fields is None else fields | {path[0]}))
+    source = Matching(storage.open(plan), plan)
+    found: dict[Hashable, Any] = {}
+    collation: Collation | None = command.collation
+    while (batch := (yield from source.fetch())) is not None:
+        for document in batch:
+            for value in _values(document, path):
+                key = value if collation is None or type(value) is not str else ("collated", collation.key(value))
+                found.setdefault(equality_key(key) if key is value else key, value)
+    return list(found.values())
+
+
+def _values(value: Any, path: Path) -> list[Any]:
+    if not path:
+        return value if type(value) is list else [value]
+    if type(value) is list:
+        head = path[0]
+        found: list[Any] = []
+        if is_index(head) and int(head) < len(value):
+            found.extend(_values(value[int(head)], path[1:]))
+        for item in value:
+            if fields_of(item) is not None:
+                found.extend(_values(item, path))
+        return found
+    fields = fields_of(value)
+    if fields is None:
+        return []
+    inner = fields.get(path[0], MISSING)
+    return [] if inner is MISSING else _values(inner, path[1:])
+
+
+def find_batches(storage: Storage) -> Finding:
+    """Every document of a storage, in batches."""
+    return Finding(storage, Find())

@@ -1,0 +1,176 @@
+"""Storages: what a collection's documents live in, behind one protocol of flows.
+
+The executor (`execute.reading`, `execute.writing`) is written once over this protocol. A storage plans an access
+(what it answers itself, what is left for Python), streams candidates, and applies changes of single documents
+atomically: a change names the version it was computed from, and a version that is no longer there is a conflict,
+never an overwrite.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Protocol
+
+from bson.objectid import ObjectId
+from pymongo.errors import OperationFailure
+
+from kato_compat.ir.predicate import ALWAYS, Predicate
+from kato_compat.ir.requests import Flow
+from kato_compat.mapping.index import Index
+from kato_compat.mapping.spec import CollectionSpec
+from kato_compat.parse.sort import Sort
+from kato_compat.values.document import Document
+
+
+@dataclass(slots=True, eq=False)
+class Stored:
+    """A document as it stands in a storage. `key` and `version` mean something to that storage only.
+
+    The document may be shared with the storage: readers copy before they change or hand it out.
+    """
+
+    key: bytes
+    version: Any
+    document: Document
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a command asks of a storage.
+
+    `fields` are the root fields that anything above reads (None: all of them); `sort` and `limit` say that only
+    the first `limit` documents in that order are wanted (a storage may make use of it, see `Plan`).
+    `writes` asks for versions that a change can be checked against, hence for whole documents.
+    """
+
+    predicate: Predicate = ALWAYS
+    fields: frozenset[str] | None = None
+    sort: Sort | None = None
+    limit: int = 0
+    writes: bool = False
+    pushdown: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where one term of a query is answered (``SQL``, ``MGET``, ``KEY``, ``PYTHON``), why, and by which SQL."""
+
+    term: str
+    where: str
+    reason: str
+    sql: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a storage will answer an access.
+
+    `residual` is what the executor must still check. `ordered`/`limited`: the reader gives the documents in the
+    order asked for, and no more than asked for (only when nothing is residual). `details` are for explain().
+    """
+
+    access: Access
+    residual: Predicate
+    path: str = "COLLSCAN"
+    placements: tuple[Placement, ...] = ()
+    ordered: bool = False
+    limited: bool = False
+    details: Document = field(default_factory=dict)
+    private: Any = None
+
+
+class Reader(Protocol):
+    """A stream of candidates."""
+
+    def fetch(self) -> Flow[list[Stored] | None]:
+        """The next batch (it may be empty), None at the end."""
+
+    def close(self) -> Flow[None]:
+        """Give back what the stream holds; safe to repeat."""
+
+
+class Outcome(Enum):
+    """What became of a change. Errors are given as the `OperationFailure` to raise."""
+
+    DONE = "done"
+    CONFLICT = "conflict"  # the document is not what it was: read it again
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One document's change: `before` None inserts `after`, `after` None deletes `before`."""
+
+    before: Stored | None
+    after: Document | None
+
+
+class Storage(ABC):
+    """The storage of one collection. Making one does no I/O."""
+
+    namespace: str
+    #: The mapping of the collection, None for schema-less documents.
+    spec: CollectionSpec | None = None
+
+    @abstractmethod
+    def plan(self, access: Access) -> Plan:
+        """How `access` will be answered; no I/O."""
+
+    @abstractmethod
+    def open(self, plan: Plan) -> Reader:
+        """The stream of candidates of a plan of this storage; no I/O before its first fetch."""
+
+    @abstractmethod
+    def again(self, stored: Stored) -> Flow[Stored | None]:
+        """The document as it stands now, None if it is gone."""
+
+    @abstractmethod
+    def write(self, changes: Sequence[Change], ordered: bool = True) -> Flow[list[Outcome | OperationFailure]]:
+        """Apply changes, each atomically, in order; the outcome of each.
+
+        With `ordered` the list ends with the first outcome that is not `DONE`.
+        """
+
+    def identify(self, document: Document) -> Any:
+        """The `_id` for a document that the caller gave none."""
+
+        return ObjectId()
+
+    @abstractmethod
+    def count(self) -> Flow[int]:
+        """The number of documents."""
+
+    @abstractmethod
+    def exists(self) -> Flow[bool]:
+        """Whether the collection exists: it holds a document, or was created or indexed."""
+
+    @abstractmethod
+    def create(self) -> Flow[bool]:
+        """Make the collection exist; False if it did."""
+
+    @abstractmethod
+    def drop(self) -> Flow[bool]:
+        """Remove the collection, its documents and indexes; False if there was none."""
+
+    @abstractmethod
+    def clear(self) -> Flow[int]:
+        """Remove all documents, keeping indexes; how many there were."""
+
+    @abstractmethod
+    def indexes(self) -> Flow[list[Index]]:
+        """The indexes, `_id_` first; empty for a collection that does not exist."""
+
+    @abstractmethod
+    def create_index(self, index: Index) -> Flow[bool]:
+        """Build an index (the collection is created if need be); False if the same exists.
+
+        Raises 85/86 for one that conflicts with an existing one, 11000 where documents violate a unique one.
+        """
+
+    @abstractmethod
+    def drop_index(self, name: str) -> Flow[None]:
+        """Remove an index by name. Raises 27 for an unknown one, 72 for `_id_`."""
+
+    @abstractmethod
+    def size(self) -> Flow[int]:
+        """Bytes that the documents take (as stored)."""

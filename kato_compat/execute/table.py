@@ -1,0 +1,465 @@
+"""Mapped collections whose rows are in ClickHouse: columns there, counters and small values in Redis.
+
+Reads by key look into the pending rows in the same round trip as the Redis fields and ask ClickHouse only for what is
+not there. Scans move the pending rows first, push what they can of the filter, and fetch Redis fields by batched
+MGET; where a filter and an order need Redis fields only, the columns are fetched late, for the documents that win.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from bson.objectid import ObjectId
+
+from kato_compat.execute.mapped import BATCH, MappedPlan, MappedReader, MappedStorage, Version
+from kato_compat.execute.pending import Pending, Warehouse
+from kato_compat.execute.storage import Access, Placement, Plan, Reader, Stored
+from kato_compat.ir.predicate import ALWAYS, DocumentTest, Predicate, compile_predicate
+from kato_compat.ir.requests import CloseScan, Command, Execute, Flow, NextBlock, OpenScan, Pipeline, Select
+from kato_compat.ir.transact import Check, transact
+from kato_compat.mapping.column import Column, ColumnType
+from kato_compat.mapping.keys import CATALOGUE, kato
+from kato_compat.mapping.spec import CollectionSpec
+from kato_compat.plan.access import predicate_fields
+from kato_compat.plan.push import split
+from kato_compat.plan.show import show
+from kato_compat.sql.fragment import Sql, bind, join, quote_name
+from kato_compat.values.document import Document
+from kato_compat.values.missing import MISSING
+
+#: Precomputed metrics of a pattern that go with it.
+_METRICS: Final = ("entropy", "normalized_entropy", "global_normalized_entropy", "tf_vector")
+
+_PENDING: Final = "pending"
+_MOVING: Final = "moving"
+_TABLE: Final = "table"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Where a document's row was found, its pending form if it has one, and the mark of a deletion if it has one."""
+
+    place: str
+    value: bytes | None
+    gone: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScanPlan:
+    """The scan of a table: the pushed condition, and whether columns are fetched late."""
+
+    where: Sql | None
+    late: bool
+    limit: int
+
+
+class TableStorage(MappedStorage):
+    """One collection of one knowledge base whose spec has a table source. Making one does no I/O."""
+
+    def __init__(self, spec: CollectionSpec, warehouse: Warehouse, database: str, collection: str) -> None:
+        super().__init__(spec, database, collection)
+        self.warehouse = warehouse
+        self.pending = Pending(spec, warehouse, database, collection)
+        self._adopted = True
+        self._columns = {**spec.columns, spec.key: Column(spec.key, ColumnType.STRING)}
+
+    # planning
+
+    def plan(self, access: Access) -> Plan:
+        """See `Storage.plan`."""
+        keys, ids = self.pin(access)
+        needed = access.fields
+        fields = tuple(name for name in self.spec.fields if needed is None or name in needed)
+        documents = self.documents.plan(access)
+        if keys is not None or ids is not None:
+            path = "EOF" if keys == () or ids == () else "IXSCAN"
+            placements = [self._row_placement(keys, ids)]
+            placements.extend(self._field_placements(fields, "read by key"))
+            if access.predicate != ALWAYS:
+                placements.append(Placement("filter", "PYTHON", "checked on the documents that were read"))
+            inner = MappedPlan(keys, ids, fields, documents)
+            return Plan(access, access.predicate, path, tuple(placements), private=inner)
+        return self._scan_plan(access, fields, documents)
+
+    def _scan_plan(self, access: Access, fields: tuple[str, ...], documents: Plan) -> Plan:
+        placements: list[Placement] = []
+        where: Sql | None = None
+        residual: Predicate = access.predicate
+        if access.pushdown:
+            parts = split(access.predicate, self._columns)
+            where, residual = parts.sql, parts.residual
+            for term, pushed in parts.pushed:
+                reason = "exact" if pushed.exact else "superset, checked again"
+                placements.append(Placement(show(term), "SQL", reason, pushed.sql.text))
+            placements.extend(Placement(show(term), "PYTHON", reason) for term, reason in parts.kept)
+        elif residual != ALWAYS:
+            placements.append(Placement("filter", "PYTHON", "pushdown is off"))
+        late = self._late(access, residual, fields)
+        # A limit without an order may stop the scan early only where SQL has answered the whole filter.
+        limit = access.limit if access.sort is None and residual == ALWAYS and access.pushdown else 0
+        if late:
+            placements.append(Placement("sort", "PYTHON", f"by Redis fields; the first {access.limit} keys are kept"))
+            placements.extend(self._field_placements(fields, "fetched late, for the keys that are kept"))
+        else:
+            placements.extend(self._field_placements(fields, "for every row that SQL lets through"))
+        inner = MappedPlan(None, None, fields, documents, ScanPlan(where, late, limit))
+        details: Document = {"flush": "pending rows are moved to ClickHouse first"}
+        return Plan(access, residual, "COLLSCAN", tuple(placements), details=details, private=inner)
+
+    def _late(self, access: Access, residual: Predicate, fields: Sequence[str]) -> bool:
+        """Whether the rows that win can be known from keys and Redis fields alone."""
+        if access.sort is None or not access.limit or access.writes or not access.pushdown:
+            return False
+        wanted = predicate_fields(residual)
+        known = {"_id", self.spec.key, *self.spec.redis}
+        if wanted is None or not wanted <= known:
+            return False
+        if not access.sort.fields or not access.sort.roots <= known:
+            return False
+        return any(name in self.spec.columns for name in fields)
+
+    def _field_placements(self, fields: Sequence[str], reason: str) -> list[Placement]:
+        return [
+            Placement(name, "SQL" if isinstance(where, Column) else where.command, reason)
+            for name in fields
+            for where in (self.spec.fields[name],)
+        ]
+
+    def _row_placement(self, keys: tuple[str, ...] | None, ids: tuple[ObjectId, ...] | None) -> Placement:
+        if keys is not None:
+            return Placement(self.spec.key, "KEY", f"pinned to {len(keys)} key(s); pending rows, then SQL")
+        return Placement("_id", "SQL", f"pinned to {len(ids or ())} _id(s), each the beginning of a key")
+
+    def open(self, plan: Plan) -> Reader:
+        """See `Storage.open`."""
+        return TableReader(self, plan)
+
+    def statement(self, names: Sequence[str], where: Sql | None, limit: int = 0) -> Sql:
+        """The one shape of SELECT: the key and the columns of `names`, each key once."""
+        listed = ", ".join(quote_name(name) for name in (self.spec.key, *names))
+        tenant = bind(self.kb_id, "String")
+        text = f"SELECT {listed} FROM {self.warehouse.table(self.pending.source).text}"
+        text += f" WHERE {quote_name(self.pending.source.tenant)} = %s"
+        parts = [tenant]
+        if where is not None:
+            text += " AND %s"
+            parts.append(where)
+        text += f" LIMIT 1 BY {quote_name(self.spec.key)}"
+        if limit:
+            text += " LIMIT %s"
+            parts.append(bind(limit, "UInt64"))
+        return join(text.replace("%", "%%").replace("%%s", "%s"), *parts)
+
+    # reading by key
+
+    def read(self, keys: Sequence[str], fields: Sequence[str], writes: bool) -> Flow[list[Stored | None]]:
+        """See `MappedStorage.read`: Redis and the pending rows in one round trip, then ClickHouse for the others."""
+        if not keys:
+            return []
+        columns = [name for name in self.spec.columns if writes or name in fields]
+        redis = [name for name in self.spec.redis if writes or name in fields]
+        counter = next(iter(self.spec.redis), None)
+        asked = list(dict.fromkeys((*redis, counter))) if counter is not None else redis
+        encoded = [key.encode() for key in keys]
+        extra: tuple[Command, ...] = (
+            ("HMGET", self.pending.pending, *encoded),
+            ("HMGET", self.pending.moving, *encoded),
+            ("ZMSCORE", self.pending.gone, *encoded),
+        )
+        raws, (waiting, moving, gone) = yield from self.raws_and(keys, asked, extra)
+        rows: dict[str, tuple[Row, dict[str, Any]]] = {}
+        unknown: list[str] = []
+        for position, key in enumerate(keys):
+            mark = None if gone[position] is None else b"%d" % int(float(gone[position]))
+            if waiting[position] is not None:
+                rows[key] = (Row(_PENDING, waiting[position], mark), Pending.decode(waiting[position]))
+            elif moving[position] is not None:
+                rows[key] = (Row(_MOVING, moving[position], mark), Pending.decode(moving[position]))
+            elif mark is not None:
+                continue
+            elif not columns and counter is not None and raws[counter][position] is not None:
+                # The counter says that the document is there, and nothing of its row is asked for.
+                rows[key] = (Row(_TABLE, None, None), {})
+            else:
+                unknown.append(key)
+        if unknown:
+            for found_row in (yield from self.rows(unknown, columns)):
+                rows[found_row[0]] = (Row(_TABLE, None, None), dict(zip(columns, found_row[1:], strict=True)))
+        wanted = None if writes else frozenset(fields)
+        found: list[Stored | None] = []
+        for position, key in enumerate(keys):
+            if key not in rows:
+                found.append(None)
+                continue
+            row, values = rows[key]
+            raw = {name: raws[name][position] for name in asked}
+            found.append(self.stored(key, values, raw, wanted, row))
+        return found
+
+    def raws_and(
+        self, keys: Sequence[str], names: Sequence[str], extra: tuple[Command, ...]
+    ) -> Flow[tuple[dict[str, list[Any]], list[Any]]]:
+        """`raws`, with the replies to further commands of the same round trip."""
+        inner = self.raws(keys, names)
+        try:
+            request = next(inner)
+        except StopIteration as stop:
+            replies = yield Pipeline(extra)
+            return stop.value, replies
+        assert isinstance(request, Pipeline)
+        replies = yield Pipeline(extra + request.commands)
+        more = replies[: len(extra)]
+        try:
+            request = inner.send(replies[len(extra) :])
+            while True:
+                request = inner.send((yield request))
+        except StopIteration as stop:
+            return stop.value, more
+
+    def rows(self, keys: Sequence[str], columns: Sequence[str]) -> Flow[list[tuple[Any, ...]]]:
+        """(key, columns ..) of the rows of `keys` in ClickHouse."""
+        yield from self.warehouse.prepare(self.pending.source)
+        name = quote_name(self.spec.key)
+        if len(keys) == 1:
+            where = join(f"{name} = %s", bind(keys[0], "String"))
+        else:
+            where = join(f"{name} IN %s", bind(list(keys), "Array(String)"))
+        statement = self.statement(columns, where)
+        rows: list[tuple[Any, ...]] = yield Select(statement.text, statement.parameters)
+        return rows
+
+    def stored(
+        self, key: str, values: dict[str, Any], raw: dict[str, Any], wanted: frozenset[str] | None, row: Row
+    ) -> Stored:
+        """The stored form of one document from its columns and raw Redis values."""
+        redis = self.spec.redis
+        for name, each in raw.items():
+            value = redis[name].decode(each, self._where(name, key))
+            if value is not MISSING:
+                values[name] = value
+        return Stored(key.encode(), Version(key, raw, row), self.spec.document(key, values, wanted))
+
+    def by_ids(self, ids: Sequence[ObjectId]) -> Flow[tuple[str, ...]]:
+        """See `MappedStorage.by_ids`: an `_id` is the beginning of a SHA-1 name, or of the SHA-1 of another name."""
+        yield from self.prepared()
+        name = quote_name(self.spec.key)
+        prefixes = [each.binary.hex() for each in ids]
+        found: list[str] = []
+        for expression in (f"substring({name}, 1, 24)", f"lower(hex(substring(SHA1({name}), 1, 12)))"):
+            wanted = set(ids) - {self.spec.identify(key) for key in found}
+            if not wanted:
+                break
+            where = join(f"{expression} IN %s", bind(prefixes, "Array(String)"))
+            statement = self.statement((), where)
+            rows = yield Select(statement.text, statement.parameters)
+            found.extend(row[0] for row in rows if self.spec.identify(row[0]) in wanted)
+        return tuple(dict.fromkeys(found))
+
+    def prepared(self) -> Flow[None]:
+        """Make the table if need be and move the pending rows: what every scan begins with."""
+        yield from self.warehouse.prepare(self.pending.source)
+        yield from self.pending.flush()
+
+    def mapped_count(self) -> Flow[int]:
+        """See `MappedStorage.mapped_count`."""
+        yield from self.prepared()
+        text = (
+            f"SELECT uniqExact({quote_name(self.spec.key)}) FROM {self.warehouse.table(self.pending.source).text}"
+            f" WHERE {quote_name(self.pending.source.tenant)} = %s"
+        )
+        statement = join(text, bind(self.kb_id, "String"))
+        ((count,),) = yield Select(statement.text, statement.parameters)
+        return int(count)
+
+    def adopt(self) -> Flow[None]:
+        """See `MappedStorage.adopt`: ClickHouse knows the keys, no index is needed."""
+        return
+        yield  # a flow without requests
+
+    # writing
+
+    def unchanged(self, version: Version) -> list[Check]:
+        """See `MappedStorage.unchanged`: the Redis fields, and where the row is."""
+        checks = super().unchanged(version)
+        key = version.key.encode()
+        row: Row = version.row
+        waiting = row.value if row.place == _PENDING else None
+        checks.append(Check(("HGET", self.pending.pending, key), (waiting,)))
+        if row.place == _TABLE:
+            checks.append(Check(("ZSCORE", self.pending.gone, key), (None,)))
+        return checks
+
+    def changes(self, version: Version, before: Document, after: Document) -> list[Command]:
+        """See `MappedStorage.changes`: changed columns replace the row."""
+        commands = super().changes(version, before, after)
+        if any(after[name] != before.get(name, MISSING) for name in self.spec.columns):
+            commands.extend(self._remove_row(version.key))
+            commands.append(("HSET", self.pending.pending, version.key.encode(), self.pending.encode(after)))
+        return commands
+
+    def removal(self, key: str) -> list[Command]:
+        """See `MappedStorage.removal`: Redis fields and metrics go, the row is marked gone."""
+        commands = [command for field in self.spec.redis.values() for command in field.writes(self.kb_id, key, MISSING)]
+        commands.append(("DEL", *[kato(self.kb_id, metric, key) for metric in _METRICS]))
+        commands.extend(self._remove_row(key))
+        return commands
+
+    def _remove_row(self, key: str) -> list[Command]:
+        name = key.encode()
+        return [
+            ("HDEL", self.pending.pending, name),
+            ("HDEL", self.pending.moving, name),
+            ("ZADD", self.pending.gone, 0, name),
+        ]
+
+    def insertion(self, key: str, document: Document) -> Flow[tuple[list[Check], list[Command]] | None]:
+        """See `MappedStorage.insertion`. What is left in Redis of a row that is no more is overwritten."""
+        (found,) = yield from self.read((key,), (next(iter(self.spec.columns)),), writes=False)
+        if found is not None:
+            return None
+        names = list(self.spec.redis)
+        raws = yield from self.raws((key,), names)
+        name = key.encode()
+        checks = super().unchanged(Version(key, {each: raws[each][0] for each in names}))
+        checks.append(Check(("HEXISTS", self.pending.pending, name), (0,)))
+        checks.append(Check(("HEXISTS", self.pending.moving, name), (0,)))
+        commands: list[Command] = [
+            command
+            for each, field in self.spec.redis.items()
+            for command in field.writes(self.kb_id, key, document.get(each, MISSING))
+        ]
+        commands.append(("HSET", self.pending.pending, name, self.pending.encode(document)))
+        commands.append(("SADD", CATALOGUE, self.documents.entry))
+        return checks, commands
+
+    def remove_all(self) -> Flow[int]:
+        """See `MappedStorage.remove_all`: the partition, and the Redis keys of its names."""
+        yield from self.prepared()
+        statement = self.statement((), None)
+        rows = yield Select(statement.text, statement.parameters)
+        names = [row[0] for row in rows]
+        for start in range(0, len(names), BATCH):
+            commands = [command for name in names[start : start + BATCH] for command in self.removal(name)]
+            yield Pipeline((transact([], commands),))
+        if names:
+            drop = join(
+                f"ALTER TABLE {self.warehouse.table(self.pending.source).text} DROP PARTITION %s",
+                bind(self.kb_id, "String"),
+            )
+            yield Execute(drop.text, drop.parameters)
+            for start in range(0, len(names), BATCH):
+                marks = [name.encode() for name in names[start : start + BATCH]]
+                yield Pipeline((("ZREM", self.pending.gone, *marks),))
+        return len(names)
+
+
+class TableReader(MappedReader):
+    """The rows of a table that SQL lets through with their Redis fields, then the document side."""
+
+    _storage: TableStorage
+
+    def __init__(self, storage: TableStorage, plan: Plan) -> None:
+        super().__init__(storage, plan)
+        self._scan: Any = None
+        self._rows: Iterator[tuple[Any, ...]] = iter(())
+        self._scanned = False
+
+    def _mapped(self) -> Flow[list[Stored] | None]:
+        private = self._private
+        if private.keys is not None or private.ids is not None:
+            return (yield from super()._mapped())
+        if self._scanned:
+            return None
+        scan: ScanPlan = private.private
+        if scan.late:
+            self._scanned = True
+            return (yield from self._late(scan))
+        columns = [name for name in self._storage.spec.columns if name in private.fields]
+        rows = yield from self._next(columns, scan)
+        if rows is None:
+            return None
+        return (yield from self._documents_of(rows, columns, private.fields))
+
+    def _next(self, columns: Sequence[str], scan: ScanPlan) -> Flow[list[tuple[Any, ...]] | None]:
+        """The next block of rows of the open scan."""
+        if self._scan is None:
+            yield from self._storage.prepared()
+            statement = self._storage.statement(columns, scan.where, scan.limit)
+            if 0 < scan.limit <= BATCH:
+                self._scanned = True
+                rows: list[tuple[Any, ...]] = yield Select(statement.text, statement.parameters)
+                return rows
+            self._scan = yield OpenScan(statement.text, statement.parameters)
+        rows = yield NextBlock(self._scan)
+        if not rows:
+            self._scanned = True
+            self._scan = None
+            return None
+        return rows
+
+    def _documents_of(
+        self, rows: list[tuple[Any, ...]], columns: Sequence[str], fields: Sequence[str]
+    ) -> Flow[list[Stored]]:
+        """The documents of rows, their Redis fields fetched in one round trip; rows deleted meanwhile are left out."""
+        storage = self._storage
+        writes = self._plan.access.writes
+        redis = [name for name in storage.spec.redis if writes or name in fields]
+        wanted = None if writes else frozenset(fields)
+        found: list[Stored] = []
+        for start in range(0, len(rows), BATCH):
+            block = rows[start : start + BATCH]
+            keys = [row[0] for row in block]
+            encoded = [key.encode() for key in keys]
+            extra: tuple[Command, ...] = (("ZMSCORE", storage.pending.gone, *encoded),)
+            if writes:
+                extra += (("HMGET", storage.pending.pending, *encoded),)
+            if not redis and not writes:
+                found.extend(
+                    storage.stored(key, dict(zip(columns, row[1:], strict=True)), {}, wanted, Row(_TABLE, None, None))
+                    for key, row in zip(keys, block, strict=True)
+                )
+                continue
+            raws, more = yield from storage.raws_and(keys, redis, extra)
+            for position, row in enumerate(block):
+                if more[0][position] is not None:
+                    continue
+                raw = {name: raws[name][position] for name in redis}
+                values = dict(zip(columns, row[1:], strict=True))
+                found.append(storage.stored(row[0], values, raw, wanted, Row(_TABLE, None, None)))
+        return found
+
+    def _late(self, scan: ScanPlan) -> Flow[list[Stored]]:
+        """The winners: keys and Redis fields of all rows first, then the columns of those that are kept."""
+        storage, plan = self._storage, self._plan
+        access = plan.access
+        assert access.sort is not None
+        runner = access.sort.compile()
+        test: DocumentTest | None = None if plan.residual == ALWAYS else compile_predicate(plan.residual)
+        wanted = predicate_fields(plan.residual) or frozenset()
+        wanted |= access.sort.roots
+        fields = [name for name in storage.spec.redis if name in wanted]
+        by_id: dict[int, Stored] = {}
+        kept: list[Document] = []
+        while (rows := (yield from self._next((), scan))) is not None:
+            for stored in (yield from self._documents_of(rows, (), fields)):
+                if test is None or test(stored.document):
+                    kept.append(stored.document)
+                    by_id[id(stored.document)] = stored
+            if len(kept) > 4 * access.limit + 4096:
+                kept = runner.top(kept, access.limit)
+                by_id = {id(document): by_id[id(document)] for document in kept}
+        kept = runner.top(kept, access.limit)
+        keys = [by_id[id(document)].version.key for document in kept]
+        found: list[Stored] = []
+        for start in range(0, len(keys), BATCH):
+            block = yield from storage.read(keys[start : start + BATCH], self._private.fields, writes=False)
+            found.extend(stored for stored in block if stored is not None)
+        return found
+
+    def close(self) -> Flow[None]:
+        """See `Reader.close`."""
+        yield from super().close()
+        self._scanned = True
+        if self._scan is not None:
+            scan, self._scan = self._scan, None
+            yield CloseScan(scan)

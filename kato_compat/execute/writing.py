@@ -1,0 +1,242 @@
+"""Making writes: insert, update, delete and find-and-modify over any storage.
+
+Every document changes by compare-and-swap: the new document is computed from the one that was read, and written only
+if that is still what is stored; on a conflict the document is read again, the filter checked again, and the change
+computed anew, without limit (a writer that conflicts means that another one succeeded).
+"""
+
+import random
+from collections.abc import Sequence
+from typing import Any, Final
+
+from pymongo.errors import DuplicateKeyError, OperationFailure
+
+from kato_compat.errors import fail
+from kato_compat.execute.reading import Finding
+from kato_compat.execute.storage import Access, Change, Outcome, Storage, Stored
+from kato_compat.ir.predicate import ALWAYS, compile_predicate, matched_index
+from kato_compat.ir.requests import Flow, Sleep
+from kato_compat.parse.command import Delete, Find, Modify, Write, Written
+from kato_compat.values.document import Document, encode
+from kato_compat.values.equality import same
+
+#: The largest document that the server stores, in bytes (MongoDB manual: Limits).
+MAX_DOCUMENT: Final = 16 * 1024 * 1024
+#: Changes sent to the storage at once.
+BATCH: Final = 1000
+
+
+def insert(
+    storage: Storage, documents: Sequence[Document], ordered: bool = True
+) -> Flow[list[Outcome | OperationFailure]]:
+    """Insert documents (each with its `_id`); the outcome of each, as `Storage.write`."""
+    outcomes: list[Outcome | OperationFailure] = []
+    for start in range(0, len(documents), BATCH):
+        changes = [Change(None, document) for document in documents[start : start + BATCH]]
+        found = yield from storage.write(changes, ordered)
+        outcomes.extend(found)
+        if ordered and found and found[-1] is not Outcome.DONE:
+            break
+    return outcomes
+
+
+def candidates(storage: Storage, command: Write | Delete) -> Flow[list[Stored]]:
+    """The stored documents that a write is about: all that match for a multi one, else the first (in its order)."""
+    plan = storage.plan(Access(command.predicate, None, command.sort, 0, writes=True))
+    reader = storage.open(plan)
+    test = compile_predicate(command.predicate)
+    found: list[Stored] = []
+    while (batch := (yield from reader.fetch())) is not None:
+        for stored in batch:
+            if test(stored.document):
+                found.append(stored)
+                if not command.multi and command.sort is None:
+                    yield from reader.close()
+                    return found
+    if command.sort is not None:
+        key = command.sort.compile().key
+        found.sort(key=lambda stored: key(stored.document))
+    return found if command.multi else found[:1]
+
+
+def update(storage: Storage, command: Write) -> Flow[Written]:
+    """Make one update; what it did.
+
+    Raises the server's errors of the update, `DuplicateKeyError` for a unique index, 10334 for a document that
+    would grow beyond 16 MiB. Documents changed before the error stay changed, as on the server.
+    """
+    attempt = 0
+    while True:
+        found = yield from candidates(storage, command)
+        written = Written()
+        if not found:
+            if command.seed is None:
+                return written
+            document = upserted(storage, command)
+            (outcome,) = yield from storage.write([Change(None, document)])
+            if outcome is Outcome.DONE:
+                return Written(upserted=document["_id"], inserted=True, after=document)
+            if not isinstance(outcome, DuplicateKeyError):
+                raise _failure(outcome)
+            # Another writer inserted it first: now there is a document to update, unless the key is another one's.
+            if not (yield from candidates(storage, command)):
+                raise outcome
+            continue
+        raced = False
+        if command.multi:
+            yield from _change_all(storage, command, found, written)
+        else:
+            raced = not (yield from _change(storage, command, found[0], written))
+        if not raced:
+            return written
+        attempt += 1
+        yield from _pause(attempt)
+
+
+def upserted(storage: Storage, command: Write) -> Document:
+    """The document that an upsert inserts, with its `_id`. Raises the server's errors of the update."""
+    if command.seed is None:
+        raise ValueError("the command does not upsert")
+    document = command.update.apply(command.seed(), inserting=True)
+    if "_id" not in document:
+        document = {"_id": storage.identify(document), **document}
+    elif next(iter(document)) != "_id":
+        document = {"_id": document["_id"], **document}
+    check_size(document)
+    return document
+
+
+def _change_all(storage: Storage, command: Write, found: list[Stored], written: Written) -> Flow[None]:
+    position = matched_index(command.predicate) if command.update.needs_position else None
+    for start in range(0, len(found), BATCH):
+        changes: list[Change] = []
+        for stored in found[start : start + BATCH]:
+            after = command.update.apply(
+                stored.document, position=None if position is None else position(stored.document)
+            )
+            if same(stored.document, after):
+                written.matched += 1
+            else:
+                check_size(after)
+                changes.append(Change(stored, after))
+        outcomes = yield from storage.write(changes, ordered=False) if changes else _none()
+        for change, outcome in zip(changes, outcomes, strict=True):
+            if outcome is Outcome.DONE:
+                written.matched += 1
+                written.modified += 1
+            elif outcome is Outcome.CONFLICT and change.before is not None:
+                current = yield from storage.again(change.before)
+                if current is not None and compile_predicate(command.predicate)(current.document):
+                    yield from _change(storage, command, current, written)
+            else:
+                raise _failure(outcome)
+
+
+def _change(storage: Storage, command: Write, stored: Stored, written: Written) -> Flow[bool]:
+    """Change one document that matched; False if it is gone or no longer matches, and nothing was done."""
+    position = matched_index(command.predicate) if command.update.needs_position else None
+    attempt = 0
+    while True:
+        before = stored.document
+        after = command.update.apply(before, position=None if position is None else position(before))
+        modified = not same(before, after)
+        outcome: Outcome | OperationFailure = Outcome.DONE
+        if modified:
+            check_size(after)
+            (outcome,) = yield from storage.write([Change(stored, after)])
+        if outcome is Outcome.DONE:
+            written.matched += 1
+            written.modified += modified
+            written.before, written.after = before, after
+            return True
+        if outcome is not Outcome.CONFLICT:
+            raise _failure(outcome)
+        attempt += 1
+        yield from _pause(attempt)
+        current = yield from storage.again(stored)
+        if current is None or not compile_predicate(command.predicate)(current.document):
+            return False
+        stored = current
+
+
+def delete(storage: Storage, command: Delete) -> Flow[tuple[int, Document | None]]:
+    """Delete what matches; how many, and the last document deleted."""
+    if command.multi and command.predicate == ALWAYS:
+        return (yield from storage.clear()), None
+    attempt = 0
+    while True:
+        found = yield from candidates(storage, command)
+        deleted = 0
+        last: Document | None = None
+        raced = False
+        for start in range(0, len(found), BATCH):
+            batch = found[start : start + BATCH]
+            outcomes = yield from storage.write([Change(stored, None) for stored in batch], ordered=False)
+            for stored, outcome in zip(batch, outcomes, strict=True):
+                done = outcome
+                current: Stored | None = stored
+                while done is Outcome.CONFLICT:
+                    assert current is not None
+                    current = yield from storage.again(current)
+                    if current is None or not compile_predicate(command.predicate)(current.document):
+                        raced = True
+                        break
+                    (done,) = yield from storage.write([Change(current, None)])
+                if done is Outcome.DONE:
+                    deleted += 1
+                    last = current.document if current is not None else None
+                elif done is not Outcome.CONFLICT:
+                    raise _failure(done)
+        if deleted or not raced or command.multi:
+            return deleted, last
+        attempt += 1
+        yield from _pause(attempt)
+
+
+def modify(storage: Storage, command: Modify) -> Flow[tuple[Document | None, Written]]:
+    """Find-and-modify: the document before or after, projected, and what was done."""
+    written = Written()
+    if command.delete is not None:
+        deleted, document = yield from delete(storage, command.delete)
+        written.matched = deleted
+    elif command.write is not None:
+        written = yield from update(storage, command.write)
+        document = written.after if command.new else written.before
+    else:
+        raise ValueError("findAndModify needs an update or a removal")
+    if document is not None and command.projection is not None:
+        document = command.projection.compile()(document)
+    return document, written
+
+
+def find_all(storage: Storage, command: Find) -> Flow[list[Document]]:
+    """All results of a find."""
+    finding = Finding(storage, command)
+    found: list[Document] = []
+    while (batch := (yield from finding.fetch())) is not None:
+        found.extend(batch)
+    return found
+
+
+def check_size(document: Document) -> None:
+    """Raise 10334 for a document that is larger than the server stores."""
+    size = len(encode(document))
+    if size > MAX_DOCUMENT:
+        raise fail(10334, f"BSONObj size: {size} is invalid. Size must be between 0 and {MAX_DOCUMENT}(16MB)")
+
+
+def _none() -> Flow[list[Any]]:
+    return []
+    yield  # a flow without requests
+
+
+def _failure(outcome: Outcome | OperationFailure) -> OperationFailure:
+    if isinstance(outcome, OperationFailure):
+        return outcome
+    return fail(112, "the document kept changing while it was written; try again")
+
+
+def _pause(attempt: int) -> Flow[None]:
+    """Wait a little, longer at random, after repeated conflicts: two writers must not stay in step."""
+    if attempt > 3:
+        yield Sleep(random.uniform(0, min(0.05, 0.0005 * 2 ** min(attempt, 8))))

@@ -1,0 +1,287 @@
+"""Collection specs: which field of a collection's documents lives where, and the catalogue that finds them by name.
+
+A collection whose name no spec claims holds schema-less documents. Every mapped collection also has a document side
+for what its mapping cannot hold faithfully, so a spec never limits what can be stored.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+from bson.objectid import ObjectId
+
+from kato_compat.mapping.column import Column, ColumnType
+from kato_compat.mapping.field import Counter, Field, Floats, HashCounter, Json
+from kato_compat.values.document import Document
+from kato_compat.values.missing import MISSING
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """A source whose documents are the keys ``{kb_id}:<parts>:<key>`` of any of several `templates`.
+
+    Which keys there are is kept in an index of our own; where data written by others has none it is built once by
+    one SCAN.
+    """
+
+    templates: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """A source whose documents are the fields of the hashes ``{kb_id}:<parts>``."""
+
+    hashes: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Singleton:
+    """A source that holds at most one document, with the key `key`."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A source whose documents are the rows of a ClickHouse table, one partition a knowledge base.
+
+    `tenant` is the column of the knowledge base's name; `create` makes the table where it does not exist.
+    """
+
+    name: str
+    tenant: str
+    create: str
+
+
+Source: TypeAlias = Keys | Members | Singleton | Table
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionSpec:
+    """The mapping of one collection.
+
+    `key` is the field that names a document within its knowledge base (unique, a string); `fields` are the others
+    in the order they have in documents; a document is there if one of `presence` is (for a table: if its row is).
+    `implied` are fields that every document has with that value. Raises `ValueError` for a spec that is not sound.
+    """
+
+    name: str
+    source: Source
+    key: str
+    fields: Mapping[str, Field | Column]
+    presence: tuple[str, ...] = ()
+    implied: Document = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise ValueError("a collection spec needs a name")
+        if self.key in self.fields or "_id" in self.fields or self.key == "_id":
+            raise ValueError(f"{self.name}: the key {self.key!r} and _id cannot be mapped fields")
+        columns = [name for name, each in self.fields.items() if isinstance(each, Column)]
+        if isinstance(self.source, Table):
+            if not columns:
+                raise ValueError(f"{self.name}: a table source needs columns")
+        elif columns:
+            raise ValueError(f"{self.name}: columns {columns} need a table source")
+        elif not self.presence:
+            raise ValueError(f"{self.name}: a Redis source needs presence fields")
+        missing = [name for name in self.presence if name not in self.redis]
+        if missing:
+            raise ValueError(f"{self.name}: presence fields {missing} are not Redis fields")
+
+    @property
+    def columns(self) -> dict[str, Column]:
+        """The fields that live in ClickHouse."""
+        return {name: each for name, each in self.fields.items() if isinstance(each, Column)}
+
+    @property
+    def redis(self) -> dict[str, Field]:
+        """The fields that live in Redis."""
+        return {name: each for name, each in self.fields.items() if isinstance(each, Field)}
+
+    def identify(self, key: str) -> ObjectId:
+        """The `_id` of the mapped document with `key`: always the same, from the key alone."""
+        if len(key) == 40 and isinstance(self.source, Table):
+            try:
+                return ObjectId(bytes.fromhex(key)[:12])
+            except ValueError:
+                pass  # not a SHA-1 in hexadecimal: any other name is hashed
+        return ObjectId(hashlib.sha1(key.encode(), usedforsecurity=False).digest()[:12])
+
+    def document(self, key: str, values: Mapping[str, Any], wanted: frozenset[str] | None = None) -> Document:
+        """The document of `key` with field `values`; absent fields are left out."""
+        found: Document = {"_id": self.identify(key)}
+        if not isinstance(self.source, Singleton):
+            found[self.key] = key
+        found.update(self.implied)
+        for name in self.fields:
+            value = values.get(name, MISSING)
+            if value is not MISSING and (wanted is None or name in wanted):
+                found[name] = value
+        return found
+
+    def key_of(self, document: Document) -> str | None:
+        """The key under which the mapping holds `document` exactly as it is; None if it cannot."""
+        if isinstance(self.source, Singleton):
+            key: Any = self.source.key
+        else:
+            key = document.get(self.key)
+            if type(key) is not str or not key:
+                return None
+        for name, value in document.items():
+            if name == "_id":
+                if type(value) is not ObjectId or value != self.identify(key):
+                    return None
+            elif name == self.key and not isinstance(self.source, Singleton):
+                continue
+            elif name in self.implied:
+                if type(value) is not type(self.implied[name]) or value != self.implied[name]:
+                    return None
+            else:
+                where = self.fields.get(name)
+                if where is None or not (
+                    where.holds(value) if isinstance(where, Field) else column_holds(where, value)
+                ):
+                    return None
+        if any(name not in document for name in self.implied):
+            return None
+        if isinstance(self.source, Table):
+            if any(name not in document for name in self.columns) or not self._consistent(document):
+                return None
+        elif not any(name in document for name in self.presence):
+            return None
+        return str(key)
+
+    def _consistent(self, document: Document) -> bool:
+        """Columns derived from another must agree with it: ``length`` counts the tokens of ``pattern_data``."""
+        if "length" in self.columns and "pattern_data" in self.columns:
+            return bool(document["length"] == sum(len(event) for event in document["pattern_data"]))
+        return True
+
+
+def column_holds(column: Column, value: Any) -> bool:
+    """Whether a ClickHouse column keeps `value` faithfully."""
+    match column.type:
+        case ColumnType.STRING:
+            return type(value) is str
+        case ColumnType.UINT32:
+            return type(value) is int and 0 <= value < 2**31
+        case ColumnType.STRINGS:
+            return _strings(value)
+        case ColumnType.STRING_LISTS:
+            return type(value) is list and all(_strings(item) for item in value)
+
+
+def _strings(value: Any) -> bool:
+    return type(value) is list and all(type(item) is str for item in value)
+
+
+PATTERNS_TABLE: Final = """
+CREATE TABLE IF NOT EXISTS patterns_data (
+    kb_id String,
+    name String,
+    pattern_data Array(Array(String)),
+    length UInt32,
+    token_set Array(String),
+    token_count UInt32,
+    minhash_sig Array(UInt32),
+    lsh_bands Array(UInt64),
+    first_token String,
+    last_token String,
+    created_at DateTime DEFAULT now(),
+    updated_at DateTime DEFAULT now(),
+    INDEX idx_token_set token_set TYPE bloom_filter GRANULARITY 1,
+    INDEX idx_length length TYPE minmax GRANULARITY 1,
+    INDEX idx_token_count token_count TYPE minmax GRANULARITY 1,
+    INDEX idx_name name TYPE bloom_filter(0.001) GRANULARITY 1
+) ENGINE = MergeTree PARTITION BY kb_id ORDER BY (kb_id, length, name)
+SETTINGS non_replicated_deduplication_window = 1000
+"""
+
+PATTERNS: Final = CollectionSpec(
+    "patterns_kb",
+    Table("patterns_data", "kb_id", PATTERNS_TABLE),
+    "name",
+    {
+        "pattern_data": Column("pattern_data", ColumnType.STRING_LISTS),
+        "length": Column("length", ColumnType.UINT32),
+        "frequency": Counter(("frequency",)),
+        "emotives": Json(("emotives",), list),
+        "metadata": Json(("metadata",), dict),
+    },
+)
+
+SYMBOL_COUNTERS: Final = CollectionSpec(
+    "symbols_kb",
+    Keys((("symbol", "freq"), ("symbol", "pmf"))),
+    "name",
+    {
+        "frequency": Counter(("symbol", "freq")),
+        "pattern_member_frequency": Counter(("symbol", "pmf")),
+        "emotives": Floats(("affinity",)),
+    },
+    presence=("frequency", "pattern_member_frequency"),
+)
+
+SYMBOL_HASHES: Final = CollectionSpec(
+    "symbols_kb",
+    Members((("symbols", "freq"), ("symbols", "pmf"))),
+    "name",
+    {
+        "frequency": HashCounter(("symbols", "freq")),
+        "pattern_member_frequency": HashCounter(("symbols", "pmf")),
+        "emotives": Floats(("affinity",)),
+    },
+    presence=("frequency", "pattern_member_frequency"),
+)
+
+_TOTALS: Final = (
+    "total_pattern_frequencies",
+    "total_symbol_frequencies",
+    "total_symbols_in_patterns_frequencies",
+    "total_unique_patterns",
+)
+
+METADATA: Final = CollectionSpec(
+    "metadata",
+    Singleton("totals"),
+    "class",
+    {name: Counter(("global", name), keyed=False) for name in _TOTALS},
+    presence=_TOTALS,
+    implied={"class": "totals"},
+)
+
+PREDICTIONS: Final = CollectionSpec(
+    "predictions_kb",
+    Keys((("prediction",),)),
+    "unique_id",
+    {"predictions": Json(("prediction",), list)},
+    presence=("predictions",),
+)
+
+LAYOUTS: Final = {"counters": SYMBOL_COUNTERS, "hashes": SYMBOL_HASHES}
+
+
+class Catalogue:
+    """The specs of a client, by collection name; users extend it with specs of their own."""
+
+    def __init__(self, layout: str = "counters", specs: Iterable[CollectionSpec] = ()) -> None:
+        """`layout` is how symbol statistics are kept: ``counters`` or ``hashes``. Raises `ValueError` for others."""
+        if layout not in LAYOUTS:
+            raise ValueError(f"layout must be one of {', '.join(LAYOUTS)}, not {layout!r}")
+        self.layout = layout
+        self._specs = {spec.name: spec for spec in (PATTERNS, LAYOUTS[layout], METADATA, PREDICTIONS)}
+        for spec in specs:
+            self.add(spec)
+
+    def add(self, spec: CollectionSpec) -> None:
+        """Claim the collections called `spec.name`, in the place of any earlier spec of that name."""
+        self._specs[spec.name] = spec
+
+    def find(self, collection: str) -> CollectionSpec | None:
+        """The spec of the collections with that name, None for schema-less ones."""
+        return self._specs.get(collection)
+
+    def __iter__(self) -> Any:
+        return iter(self._specs.values())

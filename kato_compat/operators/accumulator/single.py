@@ -1,0 +1,156 @@
+"""Accumulators that keep one value: `$first`, `$last`, `$min` and `$max`."""
+
+from typing import Any, Final
+
+from bson.int64 import Int64
+
+from kato_compat.ir.registry import register
+from kato_compat.ir.spec import Example, Kind, Spec
+from kato_compat.operators.accumulator.unary import unary
+from kato_compat.values.missing import MISSING
+from kato_compat.values.order import sort_key
+
+#: Types that Python compares with each other as BSON does, NaN apart.
+_NUMBERS: Final = frozenset({int, Int64, float})
+
+
+class FirstState:
+    """The state of `$first`: a missing value is null."""
+
+    __slots__ = ("_empty", "_value")
+
+    def __init__(self) -> None:
+        self._empty = True
+        self._value: Any = None
+
+    def add(self, value: Any) -> None:
+        if self._empty:
+            self._empty = False
+            if value is not MISSING:
+                self._value = value
+
+    def result(self) -> Any:
+        return self._value
+
+
+class LastState:
+    """The state of `$last`: a missing value is null."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self) -> None:
+        self._value: Any = None
+
+    def add(self, value: Any) -> None:
+        self._value = value
+
+    def result(self) -> Any:
+        return None if self._value is MISSING else self._value
+
+
+class MaxState:
+    """The state of `$max`, in BSON order; null and missing are left out, of equal values the first stays."""
+
+    __slots__ = ("_kind", "_value")
+
+    def __init__(self) -> None:
+        self._kind: type | None = None
+        self._value: Any = None
+
+    def add(self, value: Any) -> None:
+        kind = type(value)
+        mine = self._kind
+        if kind is mine and (kind is int or kind is str):
+            if value > self._value:
+                self._value = value
+        elif kind in _NUMBERS and mine in _NUMBERS:
+            current = self._value
+            if value > current or (current != current and value == value):  # NaN is the least number
+                self._value = value
+                self._kind = kind
+        elif value is not None and value is not MISSING:
+            if mine is None or sort_key(value) > sort_key(self._value):
+                self._value = value
+                self._kind = kind
+
+    def result(self) -> Any:
+        return self._value
+
+
+class MinState:
+    """The state of `$min`, in BSON order; null and missing are left out, of equal values the first stays."""
+
+    __slots__ = ("_kind", "_value")
+
+    def __init__(self) -> None:
+        self._kind: type | None = None
+        self._value: Any = None
+
+    def add(self, value: Any) -> None:
+        kind = type(value)
+        mine = self._kind
+        if kind is mine and (kind is int or kind is str):
+            if value < self._value:
+                self._value = value
+        elif kind in _NUMBERS and mine in _NUMBERS:
+            current = self._value
+            if value < current or (value != value and current == current):  # NaN is the least number
+                self._value = value
+                self._kind = kind
+        elif value is not None and value is not MISSING:
+            if mine is None or sort_key(value) < sort_key(self._value):
+                self._value = value
+                self._kind = kind
+
+    def result(self) -> Any:
+        return self._value
+
+
+First = register(
+    unary(
+        Spec(
+            "$first",
+            Kind.ACCUMULATOR,
+            "2.2",
+            "The value of the first document; null if it is missing there.",
+            examples=(Example(({"a": 1}, {"a": 2}), {"$first": "$a"}, 1),),
+        ),
+        FirstState,
+    )
+)
+Last = register(
+    unary(
+        Spec(
+            "$last",
+            Kind.ACCUMULATOR,
+            "2.2",
+            "The value of the last document; null if it is missing there.",
+            examples=(Example(({"a": 1}, {"a": 2}), {"$last": "$a"}, 2),),
+        ),
+        LastState,
+    )
+)
+Max = register(
+    unary(
+        Spec(
+            "$max",
+            Kind.ACCUMULATOR,
+            "2.2",
+            "The greatest value in BSON order, null and missing left out; null if there is none.",
+            examples=(Example(({"a": 1}, {"a": "x"}, {}), {"$max": "$a"}, "x"),),
+        ),
+        MaxState,
+    )
+)
+Min = register(
+    unary(
+        Spec(
+            "$min",
+            Kind.ACCUMULATOR,
+            "2.2",
+            "The least value in BSON order, null and missing left out; null if there is none.",
+            examples=(Example(({"a": 1}, {"a": "x"}, {}), {"$min": "$a"}, 1),),
+        ),
+        MinState,
+    )
+)

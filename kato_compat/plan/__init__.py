@@ -1,0 +1,1 @@
+"""Planning: which part of a query which engine answers, and why."""
