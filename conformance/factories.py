@@ -42,3 +42,35 @@ class Factory:
     def teardown(collection: Any) -> None:
         """Drop the database of `collection`."""
         collection.database.client.drop_database(collection.database.name)
+
+
+@cache
+def _memory_client() -> Any:
+    return MongoClient("memory://")
+
+
+@cache
+def _embedded_client() -> Any:
+    # Folder and engines last as long as the process: chDB opens one folder per process.
+    folder = tempfile.TemporaryDirectory(prefix="kc-", ignore_cleanup_errors=True)
+    client = MongoClient(f"embedded://{folder.name}/e")
+    atexit.register(folder.cleanup)
+    atexit.register(client.close)
+    return client
+
+
+@cache
+def _mapped_client() -> Any:
+    folder = tempfile.TemporaryDirectory(prefix="kc-", ignore_cleanup_errors=True)
+    client = MongoClient(f"embedded://{folder.name}/m", specs=(replace(PATTERNS, name="coll"),))
+    atexit.register(folder.cleanup)
+    atexit.register(client.close)
+    return client
+
+
+#: Documents in this process.
+memory = Factory(_memory_client)
+#: Schema-less documents on the embedded engines.
+embedded = Factory(_embedded_client)
+#: A collection mapped as ``patterns_kb`` is, on the embedded engines; other documents are on its document side.
+mapped = Factory(_mapped_client)

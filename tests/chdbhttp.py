@@ -145,9 +145,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             statement = url.get("query", "").encode()
             body = statement + (b"\n" if statement and body else b"") + body
             settings = {
-                name: value
-                for name, value in url.items()
-                if name not in _RESERVED and not name.startswith("param_")
+                name: value for name, value in url.items() if name not in _RESERVED and not name.startswith("param_")
             }
             parameters = {name[6:]: value for name, value in url.items() if name.startswith("param_")}
             handle, key = self.engine.take(url.get("database", ""), settings)
@@ -168,8 +166,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 reads = re.match(r"\s*(SELECT|WITH|SHOW|DESC|EXISTS)", sql, re.IGNORECASE) is not None
                 self._reply(200, data, {"X-ClickHouse-Format": name} if reads or form else {})
                 return
-            stream = handle.send_query(sql, name, params=parameters)
-            blocks = (block.bytes() for block in stream)
+            blocks: Iterator[bytes]
+            if re.match(r"\s*(SELECT|WITH)\b", sql, re.IGNORECASE):
+                blocks = (block.bytes() for block in handle.send_query(sql, name, params=parameters))
+            else:
+                blocks = iter((handle.query(sql, name, params=parameters).bytes(),))
             first = next(blocks, b"")
             started = True
             self._stream(first, blocks, name)

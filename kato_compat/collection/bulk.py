@@ -89,11 +89,14 @@ class Bulk:
 
     def _insert(self, documents: list[Any], position: int, ordered: bool) -> bool:
         collection = self._collection
-        outcomes = collection.deployment.run(writing.insert(collection.storage, documents, ordered))
+        generated = {offset for offset, (_, flag) in enumerate(documents) if flag}
+        outcomes = collection.deployment.run(
+            writing.insert(collection.storage, [document for document, _ in documents], ordered, generated)
+        )
         good = True
         for offset, outcome in enumerate(outcomes):
             if isinstance(outcome, OperationFailure):
-                self._fail(outcome, position + offset, documents[offset])
+                self._fail(outcome, position + offset, documents[offset][0])
                 good = False
             elif outcome is Outcome.DONE:
                 self._result["nInserted"] += 1

@@ -62,14 +62,16 @@ class Writes:
         """Insert one document; an `_id` is added to it if it has none."""
         check_session(session)
         common.validate_is_document_type("document", document)
-        prepared = self._prepared(document)
+        prepared, generated = self._prepared(document)
         try:
-            (outcome,) = self.deployment.run(writing.insert(self.storage, [prepared]))
+            (outcome,) = self.deployment.run(
+                writing.insert(self.storage, [prepared], generated=(0,) if generated else ())
+            )
         except OperationFailure as error:
             raise write_error(error) from error
         if isinstance(outcome, OperationFailure):
             raise write_error(outcome)
-        return InsertOneResult(document.get("_id", prepared["_id"]), self._acknowledged)
+        return InsertOneResult(_identified(document, prepared, generated), self._acknowledged)
 
     def insert_many(
         self,
@@ -86,8 +88,10 @@ class Writes:
         given = list(documents)
         for document in given:
             common.validate_is_document_type("document", document)
-        prepared = [self._prepared(document) for document in given]
-        outcomes = self.deployment.run(writing.insert(self.storage, prepared, ordered))
+        pairs = [self._prepared(document) for document in given]
+        prepared = [document for document, _ in pairs]
+        generated = {position for position, (_, flag) in enumerate(pairs) if flag}
+        outcomes = self.deployment.run(writing.insert(self.storage, prepared, ordered, generated))
         errors = [
             {
                 "index": position,
@@ -106,13 +110,17 @@ class Writes:
         if errors:
             inserted = sum(outcome is Outcome.DONE for outcome in outcomes)
             raise BulkWriteError(_bulk_details(inserted, errors))
-        ids = [document.get("_id", each["_id"]) for document, each in zip(given, prepared, strict=True)]
+        ids = [_identified(document, *pair) for document, pair in zip(given, pairs, strict=True)]
         return InsertManyResult(ids, self._acknowledged)
 
-    def _prepared(self, document: Any) -> Document:
-        """The document to store, in internal form, with its `_id` first; the caller's gets the `_id` too."""
+    def _prepared(self, document: Any) -> tuple[Document, bool]:
+        """The document to store, in internal form, `_id` first, and whether that was generated.
+
+        The caller's document gets the `_id` too, also where the write then fails, as in pymongo.
+        """
         prepared = normalise(document, self.codec_options)
-        if "_id" not in prepared:
+        generated = "_id" not in prepared
+        if generated:
             value = self.storage.identify(prepared)
             prepared = {"_id": value, **prepared}
             if not isinstance(document, RawBSONDocument) and isinstance(document, MutableMapping):
@@ -121,7 +129,7 @@ class Writes:
             prepared = {"_id": prepared["_id"], **prepared}
         check_document(prepared)
         writing.check_size(prepared)
-        return prepared
+        return prepared, generated
 
     # update
 
@@ -416,6 +424,13 @@ class Writes:
     @property
     def _self(self) -> "Collection":
         return self  # type: ignore[return-value]
+
+
+def _identified(document: Any, prepared: Document, generated: bool) -> Any:
+    """The `_id` that an inserted document has; where the storage gave another one the caller's document gets it."""
+    if generated and not isinstance(document, RawBSONDocument) and isinstance(document, MutableMapping):
+        document["_id"] = prepared["_id"]
+    return document.get("_id", prepared["_id"])
 
 
 def _only(kwargs: Mapping[str, Any], method: str) -> None:

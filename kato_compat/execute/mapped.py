@@ -325,7 +325,7 @@ class MappedStorage(Storage):
         if before is None:
             if after is None:
                 raise ValueError("a change needs a document before or after it")
-            return (yield from self._insert(key, after))
+            return (yield from self._insert(key, after, change.generated))
         version = before.version
         definitions = yield from self.documents.definitions()
         while True:
@@ -350,7 +350,7 @@ class MappedStorage(Storage):
                 return failure  # type: ignore[no-any-return]
             definitions = yield from self.documents.definitions(reload=True)
 
-    def _insert(self, key: str | None, document: Document) -> Flow[Outcome | OperationFailure]:
+    def _insert(self, key: str | None, document: Document, generated: bool) -> Flow[Outcome | OperationFailure]:
         definitions = yield from self.documents.definitions()
         named = document.get(self.spec.key)
         while True:
@@ -386,7 +386,9 @@ class MappedStorage(Storage):
                 return duplicate_key(unique, {self.spec.key: named}, self.namespace)
             if taken and key is not None:
                 # A second document with this key lives on the document side, under an _id of its own.
-                if document["_id"] == self.spec.identify(key):
+                if generated:
+                    document["_id"] = ObjectId()
+                elif document["_id"] == self.spec.identify(key):
                     return duplicate_key(ID_INDEX, {"_id": document["_id"]}, self.namespace)
             elif type(document["_id"]) is ObjectId and (yield from self._has_id(document["_id"])):
                 return duplicate_key(ID_INDEX, {"_id": document["_id"]}, self.namespace)

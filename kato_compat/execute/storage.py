@@ -99,10 +99,15 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One document's change: `before` None inserts `after`, `after` None deletes `before`."""
+    """One document's change: `before` None inserts `after`, `after` None deletes `before`.
+
+    `generated`: the `_id` of an inserted document is one that `Storage.identify` gave, not the caller's; a storage
+    that cannot use it puts another one in its place, in `after`.
+    """
 
     before: Stored | None
     after: Document | None
+    generated: bool = False
 
 
 class Storage(ABC):

@@ -6,7 +6,7 @@ computed anew, without limit (a writer that conflicts means that another one suc
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any, Final
 
 from pymongo.errors import DuplicateKeyError, OperationFailure
@@ -27,12 +27,18 @@ BATCH: Final = 1000
 
 
 def insert(
-    storage: Storage, documents: Sequence[Document], ordered: bool = True
+    storage: Storage, documents: Sequence[Document], ordered: bool = True, generated: Container[int] = ()
 ) -> Flow[list[Outcome | OperationFailure]]:
-    """Insert documents (each with its `_id`); the outcome of each, as `Storage.write`."""
+    """Insert documents (each with its `_id`); the outcome of each, as `Storage.write`.
+
+    `generated` holds the positions of documents whose `_id` is not the caller's: see `Change.generated`.
+    """
     outcomes: list[Outcome | OperationFailure] = []
     for start in range(0, len(documents), BATCH):
-        changes = [Change(None, document) for document in documents[start : start + BATCH]]
+        changes = [
+            Change(None, document, start + offset in generated)
+            for offset, document in enumerate(documents[start : start + BATCH])
+        ]
         found = yield from storage.write(changes, ordered)
         outcomes.extend(found)
         if ordered and found and found[-1] is not Outcome.DONE:
@@ -72,8 +78,8 @@ def update(storage: Storage, command: Write) -> Flow[Written]:
         if not found:
             if command.seed is None:
                 return written
-            document = upserted(storage, command)
-            (outcome,) = yield from storage.write([Change(None, document)])
+            document, generated = upserted(storage, command)
+            (outcome,) = yield from storage.write([Change(None, document, generated)])
             if outcome is Outcome.DONE:
                 return Written(upserted=document["_id"], inserted=True, after=document)
             if not isinstance(outcome, DuplicateKeyError):
@@ -93,17 +99,18 @@ def update(storage: Storage, command: Write) -> Flow[Written]:
         yield from _pause(attempt)
 
 
-def upserted(storage: Storage, command: Write) -> Document:
-    """The document that an upsert inserts, with its `_id`. Raises the server's errors of the update."""
+def upserted(storage: Storage, command: Write) -> tuple[Document, bool]:
+    """The document that an upsert inserts, and whether its `_id` was generated. Raises the errors of the update."""
     if command.seed is None:
         raise ValueError("the command does not upsert")
     document = command.update.apply(command.seed(), inserting=True)
-    if "_id" not in document:
+    generated = "_id" not in document
+    if generated:
         document = {"_id": storage.identify(document), **document}
     elif next(iter(document)) != "_id":
         document = {"_id": document["_id"], **document}
     check_size(document)
-    return document
+    return document, generated
 
 
 def _change_all(storage: Storage, command: Write, found: list[Stored], written: Written) -> Flow[None]:

@@ -232,12 +232,13 @@ def matched_index(node: Predicate) -> Callable[[dict[str, Any]], int | None]:
     match node:
         case AtPath(path, test) if path:
             check, unwinds = test.compile(), test.unwinds
-            positions = getattr(test, "position", None)
+            # An operator that looks into the array itself ($elemMatch) knows which element it was.
+            finder = getattr(test, "finder", None)
+            positions = finder() if finder is not None else None
 
             def at_path(document: dict[str, Any]) -> int | None:
                 for value, index in iterate(document, path, unwinds):
                     if check(value):
-                        # An operator that looks into the array itself ($elemMatch, $all) knows the element.
                         return index if index is not None or positions is None else positions(value)
                 return None
 

@@ -20,7 +20,8 @@ from kato_compat.parse.expression import Context
 from kato_compat.values.collation import Collation
 from kato_compat.values.paths import Path, split
 
-_MAX_DEPTH: Final = 100
+#: The deepest filter, in levels of BSON: what the server's wire protocol lets through.
+_MAX_DEPTH: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +35,15 @@ class Scope:
 
     def document(self, raw: Any) -> Predicate:
         """See `FilterScope.document`."""
-        return self._deeper().parse(raw)
+        return self._deeper(2).parse(raw)
 
     def element(self, raw: Any) -> Predicate:
         """See `FilterScope.element`."""
-        return replace(self._deeper(), nested=True).parse(raw)
+        return replace(self._deeper(1), nested=True).parse(raw)
 
     def conditions(self, path: Path, raw: Mapping[str, Any]) -> Predicate:
         """See `FilterScope.conditions`."""
-        inner = self._deeper()
+        inner = self._deeper(1)
         terms: list[Predicate] = []
         for name, operand in raw.items():
             operator = find(Kind.QUERY, name)
@@ -92,10 +93,10 @@ class Scope:
             return AtPath(path, RegexTest.of(value))
         return AtPath(path, Eq(value, self.collation))
 
-    def _deeper(self) -> "Scope":
-        if self.depth >= _MAX_DEPTH:
-            raise fail(2, f"exceeded maximum query tree depth of {_MAX_DEPTH}")
-        return replace(self, depth=self.depth + 1)
+    def _deeper(self, levels: int) -> "Scope":
+        if self.depth + levels > _MAX_DEPTH:
+            raise fail(15, f"BSONObj exceeds maximum nested object depth: {_MAX_DEPTH}")
+        return replace(self, depth=self.depth + levels)
 
 
 def is_operators(value: Any) -> bool:

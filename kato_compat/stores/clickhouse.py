@@ -30,6 +30,9 @@ _URL_OPTIONS = ("verify", "ca_cert", "client_cert", "client_cert_key", "compress
 #: returns; dates mean UTC whatever the server's time zone is.
 _SETTINGS = {"async_insert": "0", "mutations_sync": "2", "session_timezone": "UTC"}
 
+#: A scan holds one block in memory, as Python objects: the engine's own blocks have up to 65,409 rows.
+_SCAN_SETTINGS = {"max_block_size": "8192"}
+
 _TOKEN = re.compile(r"[\w.:-]{1,200}")
 
 #: True in a forked child of a process that had loaded chDB: the engine's threads are gone, and every query hangs,
@@ -151,7 +154,7 @@ class ClickHouseStore:
             stream = client.query_column_block_stream(
                 request.sql,
                 parameters=texts,
-                settings=_limits(request.timeout_ms),
+                settings=_SCAN_SETTINGS | _limits(request.timeout_ms),
                 encoding=ENCODING,
                 query_tz="UTC",
             )
@@ -166,7 +169,7 @@ class ClickHouseStore:
         return scan
 
     def next_block(self, scan: Scan) -> list[tuple[Any, ...]]:
-        """The next rows of `scan`, in the engine's block size (about 8,192); ``[]`` at the end, then it is closed."""
+        """The next rows of `scan`, at most 8,192 of them; ``[]`` at the end, then it is closed."""
         self._check()
         if scan.stream is None:
             return []

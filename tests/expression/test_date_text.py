@@ -209,6 +209,8 @@ def test_usual_texts_are_read_as_the_rules_read_them() -> None:
         ("2018-01", "%Y-%m", None),
         ("2018-02-30", "%Y-%m-%d", None),
         ("2018-02-20 24", "%Y-%m-%d %H", None),
+        ("2007-000", "%Y-%j", datetime(2007, 1, 1)),  # the server counts these days from 0
+        ("2007-01-11", "%Y-%j-%m", datetime(2007, 11, 2)),
         ("60", "%j", None),
         ("1/1/2017", "", None),
     ],

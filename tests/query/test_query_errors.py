@@ -7,6 +7,7 @@ from bson.decimal128 import Decimal128
 from bson.regex import Regex
 from pymongo.errors import OperationFailure
 
+from kato_compat.ir.predicate import compile_predicate
 from kato_compat.parse.filter import parse_filter
 
 ERRORS: list[tuple[Any, int, str]] = [
@@ -102,10 +103,15 @@ def test_error(query: Any, code: int, message: str) -> None:
     assert message in str(caught.value)
 
 
-def test_depth() -> None:
+@pytest.mark.parametrize(("levels", "fits"), [(90, True), (150, False)])
+def test_depth(levels: int, fits: bool) -> None:
+    """Filters may be nested as deep as BSON (MongoDB manual: MongoDB Limits and Thresholds)."""
     query: dict[str, Any] = {"a": 1}
-    for _ in range(150):
-        query = {"$and": [query]}
+    for _ in range(levels):
+        query = {"$nor": [query]}
+    if fits:
+        assert compile_predicate(parse_filter(query))({"a": 1}) is (levels % 2 == 0)
+        return
     with pytest.raises(OperationFailure) as caught:
         parse_filter(query)
-    assert caught.value.code == 2
+    assert caught.value.code == 15

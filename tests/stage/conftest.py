@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from pymongo.errors import OperationFailure
 
 from kato_compat.errors import fail
 from kato_compat.execute.pipeline import ListReader, PipelineReader, drain
@@ -132,7 +133,6 @@ def deployment_fixture() -> type[Deployment]:
 @pytest.fixture(name="code_of")
 def code_of_fixture() -> Callable[..., int | None]:
     """The code of the error that a pipeline raises, over one document if no others are given."""
-    from pymongo.errors import OperationFailure
 
     def code_of(pipeline: list[Any], documents: Documents | None = None, **options: Any) -> int | None:
         with pytest.raises(OperationFailure) as failure:

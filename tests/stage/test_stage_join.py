@@ -16,7 +16,7 @@ def join(aggregate: Any, local: Any, foreign: list[dict[str, Any]], **more: Any)
     return [each["_id"] for each in document["found"]]
 
 
-FOREIGN = [
+FOREIGN: list[dict[str, Any]] = [
     {"_id": 0},
     {"_id": 1, "b": None},
     {"_id": 2, "b": 1},

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from bson import Int64
+from pymongo.errors import OperationFailure
 
 from kato_compat.execute.pipeline import PipelineReader
 from kato_compat.ir.requests import Flow
@@ -73,8 +74,6 @@ def test_as_deep_as_the_server_allows(aggregate: Any) -> None:
 
 
 def test_only_some_stages_may_change_a_document_in_an_update() -> None:
-    from pymongo.errors import OperationFailure
-
     parse_pipeline([{"$set": {"a": 1}}, {"$unset": "b"}, {"$replaceWith": "$a"}], Context(), where="update")
     with pytest.raises(OperationFailure) as failure:
         parse_pipeline([{"$match": {}}], Context(), where="update")
@@ -82,8 +81,6 @@ def test_only_some_stages_may_change_a_document_in_an_update() -> None:
 
 
 def test_documents_stands_in_a_pipeline_without_a_collection() -> None:
-    from pymongo.errors import OperationFailure
-
     with pytest.raises(OperationFailure) as failure:
         parse_pipeline([{"$documents": []}], Context(database="db", collection="c"))
     assert failure.value.code == 73
@@ -164,8 +161,6 @@ def test_reading_streams() -> None:
 
 
 def test_an_error_closes_what_is_open() -> None:
-    from pymongo.errors import OperationFailure
-
     upstream = Upstream()
     reader = PipelineReader(upstream, parse_pipeline([{"$replaceWith": "$n"}], Context()), Environment("db", "c"))
     with pytest.raises(OperationFailure) as failure:

@@ -7,7 +7,9 @@ import pytest
 from kato_compat.operators.stage import spill
 
 SMALL = {"memory_limit": 20_000}
-DOCUMENTS = [{"_id": n, "k": f"key{n * 7919 % 997}", "n": n * 31 % 1009, "text": "x" * 50} for n in range(3000)]
+DOCUMENTS: list[dict[str, Any]] = [
+    {"_id": n, "k": f"key{n * 7919 % 997}", "n": n * 31 % 1009, "text": "x" * 50} for n in range(3000)
+]
 
 
 @pytest.fixture
@@ -59,7 +61,7 @@ def test_a_sort_from_disk_is_stable(aggregate: Any) -> None:
 
 def test_a_sort_with_a_small_limit_needs_no_disk(aggregate: Any, runs: list[Any]) -> None:
     actual = aggregate(DOCUMENTS, [{"$sort": {"n": 1, "_id": 1}}, {"$limit": 3}], memory_limit=500_000)
-    expected = sorted(DOCUMENTS, key=lambda each: (each["n"], each["_id"]))[:3]  # type: ignore[arg-type, return-value]
+    expected = sorted(DOCUMENTS, key=lambda each: (each["n"], each["_id"]))[:3]
     assert actual == expected
     assert runs == []
 

@@ -4,6 +4,12 @@ from typing import Any
 
 import pytest
 from bson import Int64, ObjectId
+from pymongo.errors import OperationFailure
+
+from kato_compat.execute.pipeline import ListReader, PipelineReader
+from kato_compat.ir.stage import Environment
+from kato_compat.parse.expression import Context
+from kato_compat.parse.pipeline import parse_pipeline
 
 
 def write(aggregate: Any, deployment: Any, documents: list[Any], target: list[Any], stage: dict[str, Any]) -> Any:
@@ -100,16 +106,8 @@ def test_statistics(aggregate: Any) -> None:
 
 
 def test_a_pipeline_without_a_deployment_says_so(code_of: Any) -> None:
-    from dataclasses import replace
-
-    from kato_compat.execute.pipeline import ListReader, PipelineReader
-    from kato_compat.ir.stage import Environment
-    from kato_compat.parse.expression import Context
-    from kato_compat.parse.pipeline import parse_pipeline
-    from pymongo.errors import OperationFailure
-
     pipeline = parse_pipeline([{"$unionWith": "x"}], Context(database="db"))
-    reader = PipelineReader(ListReader([]), pipeline, replace(Environment("db", "c"), collections=None))
+    reader = PipelineReader(ListReader([]), pipeline, Environment("db", "c"))
     with pytest.raises(OperationFailure) as failure:
         next(reader.fetch())
     assert failure.value.code == 115

@@ -18,7 +18,13 @@ FAIL = Script("fail", "return {1, redis.error_reply('ODD nested')}")
 def test_replies_are_raw_and_in_order(redis_store: RedisStore, fresh_name: Callable[[], str]) -> None:
     key = fresh_name()
     replies = redis_store.pipeline(
-        (("SET", key, b"\xff\x00\r\n"), ("GET", key), ("GET", key + "?"), ("HSET", key + "h", "a", 1.5), ("HGETALL", key + "h"))
+        (
+            ("SET", key, b"\xff\x00\r\n"),
+            ("GET", key),
+            ("GET", key + "?"),
+            ("HSET", key + "h", "a", 1.5),
+            ("HGETALL", key + "h"),
+        )
     )
     assert replies == [b"OK", b"\xff\x00\r\n", None, 1, [b"a", b"1.5"]]
 

@@ -116,18 +116,15 @@ class ElemMatch(Test, FieldOperator):
 
     def compile(self) -> ValueTest:
         """See `Test.compile`."""
-        position = self._finder()
-        return lambda value: type(value) is list and position(value) is not None
-
-    def position(self, value: Any) -> int | None:
-        """The index of the first element that meets the conditions, or None."""
-        return self._finder()(value) if type(value) is list else None
+        find_index = self.finder()
+        return lambda value: type(value) is list and find_index(value) is not None
 
     def push(self, column: Column) -> Pushed | None:
         """See `Test.push`."""
         return push.element(self.condition, self.whole, column)
 
-    def _finder(self) -> Callable[[list[Any]], int | None]:
+    def finder(self) -> Callable[[list[Any]], int | None]:
+        """A function that gives the index of the first element that meets the conditions, or None."""
         matches = compile_predicate(self.condition)
         if self.whole:
 

@@ -39,6 +39,8 @@ class RegexTest(Test, FieldOperator):
         Kind.QUERY,
         "1.0",
         "A string in which a regular expression (PCRE2) is found.",
+        Status.PARTIAL,
+        "refused as invalid: the option (?U), callouts, \\C, and the verbs (*ACCEPT), (*COMMIT), (*THEN) and (*CRLF)",
         examples=(
             Example(_WORDS, {"s": {"$regex": "^b", "$options": "i"}}, [_WORDS[1]]),
             Example(_WORDS, {"s": Regex("nn")}, [_WORDS[0]]),

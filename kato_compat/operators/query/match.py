@@ -83,7 +83,11 @@ def _equals_number(operand: Any) -> ValueTest:
     def test(value: Any) -> bool:
         if value == number:
             return type(value) is not bool
-        return type(value) is Decimal128 and bool(value.to_decimal() == number)
+        if type(value) is not Decimal128:
+            return False
+        decimal = value.to_decimal()
+        # A signalling NaN raises where it is compared.
+        return not decimal.is_nan() and bool(decimal == number)
 
     return test
 
@@ -146,7 +150,11 @@ def _numbers(compares: Comparison, operand: Any) -> ValueTest:
         decimal = value.to_decimal()
         return not decimal.is_nan() and compares(decimal, number)
 
-    # NaN needs no care among floats: every Python comparison with it is false, as the server's is.
+    if type(operand) is Decimal128:
+        # A decimal raises where it is ordered with NaN; among floats every comparison with NaN is false.
+        return lambda value: (
+            value == value and compares(value, number) if type(value) in _ORDERED_NUMBERS else other(value)
+        )
     if compares is operator.gt:
         return lambda value: value > number if type(value) in _ORDERED_NUMBERS else other(value)
     if compares is operator.ge:
