@@ -116,6 +116,7 @@ class _Engine:
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     engine: _Engine
     credentials: tuple[str, str]
 

@@ -33,9 +33,11 @@ def decode(data: bytes) -> Document:
 def normalise(document: Mapping[str, Any], options: CodecOptions[Any] = INTERNAL) -> Document:
     """A fresh copy of `document` in internal form; `options` are those of the caller's collection.
 
-    Raises what `encode` raises.
+    Raises what `encode` raises. Fields keep their order: the codec would move a top-level `_id` to the front, which
+    is wrong for a sort pattern, so the document goes through it one level down.
     """
-    return bson.decode(bson.encode(document, False, options), INTERNAL)
+    copied: Document = bson.decode(bson.encode({"v": document}, False, options), INTERNAL)["v"]
+    return copied
 
 
 def normalise_value(value: Any, options: CodecOptions[Any] = INTERNAL) -> Any:

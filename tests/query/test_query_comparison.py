@@ -83,7 +83,7 @@ DIFFERENT = [
 def test_equal(left: Any, right: Any) -> None:
     for operand, value in ((left, right), (right, left)):
         assert holds({"x": {"$eq": operand}}, {"x": value})
-        assert holds({"x": {"$in": [operand, "other"]}}, {"x": value}) == (type(operand) is not Regex or True)
+        assert holds({"x": {"$in": [operand, "other"]}}, {"x": value})
         assert not holds({"x": {"$not": {"$eq": operand}}}, {"x": value})
         assert holds({"x.y": {"$eq": operand}}, {"x": {"y": value}})
         assert holds({"x": {"$eq": operand}}, {"x": ["first", value]})
@@ -120,7 +120,7 @@ RANGES = [
         [datetime(2019, 1, 1), Timestamp(2**31, 1)],
     ),
     ({"$lt": Timestamp(5, 0)}, [Timestamp(4, 9)], [Timestamp(5, 1), datetime(1970, 1, 1)]),
-    ({"$gt": b"ab"}, [b"b", b"ac", Binary(b"ab", 1)][1:], [b"b", b"ab", "c"]),
+    ({"$gt": b"ab"}, [b"ac", Binary(b"ab", 1), b"abc"], [b"b", b"ab", "c"]),
     ({"$gt": ObjectId("1" * 24)}, [ObjectId("2" * 24)], [ObjectId("0" * 24), "2" * 24]),
     ({"$gt": {"a": 1}}, [{"a": 2}, {"b": 1}, {"a": 1, "b": 0}, {"a": "x"}], [{"a": 1}, {"a": None}, {}, 5]),
     ({"$gt": [1, 2]}, [[1, 3], [2], [1, 2, 0], [[1, 3], 0]], [[1, 2], [1], [], 5]),
