@@ -28,7 +28,7 @@ def test_case_without_pushdown(case: Case, mapped: Factory) -> None:
 
 
 def test_names_are_unique_and_sources_are_given() -> None:
-    names = [case.name for case in CASES]
+    names = [(case.file, case.name) for case in CASES]
     assert sorted(set(names)) == sorted(names)
     assert [case.name for case in CASES if not case.source] == []
 

@@ -7,6 +7,9 @@ from kato_compat.mapping.spec import Catalogue, CollectionSpec
 
 __all__ = ["Catalogue", "Collection", "CollectionSpec", "Database", "MongoClient", "install"]
 
+#: The version of this package, as its wheel has it.
+__version__ = "0.1.0"
+
 
 def install() -> None:
     """Put `MongoClient` in the place of `pymongo.MongoClient`, for code that cannot be edited.

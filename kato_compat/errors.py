@@ -57,6 +57,7 @@ CODE_NAMES: Final[dict[int, str]] = {
     121: "DocumentValidationFailure",
     136: "CappedPositionLost",
     146: "ExceededMemoryLimit",
+    159: "DurationOverflow",
     165: "ViewDepthLimitExceeded",
     166: "CommandNotSupportedOnView",
     167: "OptionNotSupportedOnView",

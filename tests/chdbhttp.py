@@ -19,10 +19,10 @@ import subprocess
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 from urllib.parse import parse_qsl, urlsplit
 
 _FORMAT = re.compile(r"\bFORMAT\s+(\w+)\s*;?\s*$", re.IGNORECASE)
@@ -30,9 +30,27 @@ _INSERT = re.compile(rb"\s*(INSERT\s+INTO\s.*?)\s+FORMAT\s+(\w+)[ \t]*(?:\n|$)",
 _CODE = re.compile(r"Code:\s*(\d+)")
 #: URL parameters of the interface itself, which are no settings.
 _RESERVED = frozenset(
-    "query database user password client_protocol_version session_id session_timeout session_check query_id quota_key "
-    "compress decompress wait_end_of_query buffer_size role default_format enable_http_compression "
-    "send_progress_in_http_headers http_headers_progress_interval_ms".split()
+    (
+        "query",
+        "database",
+        "user",
+        "password",
+        "client_protocol_version",
+        "session_id",
+        "session_timeout",
+        "session_check",
+        "query_id",
+        "quota_key",
+        "compress",
+        "decompress",
+        "wait_end_of_query",
+        "buffer_size",
+        "role",
+        "default_format",
+        "enable_http_compression",
+        "send_progress_in_http_headers",
+        "http_headers_progress_interval_ms",
+    )
 )
 #: The HTTP status for an exception's code (`src/Server/HTTP/exceptionCodeToHTTPStatus.cpp`); 500 for all others.
 _STATUS = {60: 404, 81: 404, 62: 400, 47: 404, 192: 403, 193: 403, 516: 403, 194: 401, 159: 408}
@@ -86,7 +104,7 @@ class _Engine:
     def __init__(self, path: str) -> None:
         import chdb
 
-        self._connect: Any = chdb.connect
+        self._connect = cast(Callable[[str], Any], chdb.connect)
         self._path = path
         self._idle: dict[Any, list[Any]] = defaultdict(list)
         self._lock = threading.Lock()
@@ -211,7 +229,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if encoding == "gzip":
             return gzip.decompress(data)
         if encoding == "lz4":
-            import lz4.frame
+            import lz4.frame  # type: ignore[import-untyped]
 
             return bytes(lz4.frame.decompress(data))
         return data
@@ -248,7 +266,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         try:
             for block in _chain(first, blocks):
                 self._chunk(compress(block))
-        except Exception as error:  # noqa: BLE001 - chDB has no class of its own for this
+        except Exception as error:  # the client has to hear of it, whatever went wrong
             self._chunk(compress(f"\n{_message(str(error))}".encode()))
         self._chunk(finish())
         self.wfile.write(b"0\r\n\r\n")

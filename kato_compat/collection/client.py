@@ -103,7 +103,11 @@ class MongoClient:
         if port is not None and not isinstance(port, int):
             raise TypeError(f"port must be an instance of int, not {type(port)}")
         for name, value in kwargs.items():
-            key, checked = common.validate(name, value)
+            if name.lower() == "compressors":
+                # There is no wire to compress, and pymongo would warn of libraries that are not there.
+                continue
+            # pymongo 3 took ``wtimeout``, and configuration of that time still says so.
+            key, checked = common.validate("wtimeoutms" if name == "wtimeout" else name, value)
             options[key.lower()] = checked
         return options
 

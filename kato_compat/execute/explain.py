@@ -1,15 +1,22 @@
 """explain(): MongoDB's shape first, then ours: SQL, parameters, Redis commands and where each term is answered."""
 
-from typing import Any
+import re
+from typing import Any, Final
 
 from kato_compat.execute.mapped import MappedPlan
 from kato_compat.execute.reading import Aggregating, Finding
 from kato_compat.execute.storage import Plan, Storage
 from kato_compat.execute.table import ScanPlan, TableStorage
+from kato_compat.ir.predicate import ALWAYS
 from kato_compat.ir.stage import Environment
 from kato_compat.parse.command import Aggregate, Find
 from kato_compat.plan.show import show
 from kato_compat.values.document import Document
+
+_NOTHING: Final = show(ALWAYS)
+_CLAUSE: Final = re.compile(r" (?=(?:FROM|WHERE|ORDER BY|LIMIT) )")
+#: Where terms are answered, in the order that the tree shows; Redis commands that are not here come before PYTHON.
+_ORDER: Final = ("KEY", "INDEX", "SQL", "MGET", "HMGET", "HGETALL", "PYTHON")
 
 
 def explain_find(storage: Storage, command: Find, address: str) -> Document:
@@ -81,19 +88,32 @@ def _statement(storage: Storage, plan: Plan) -> tuple[str, dict[str, Any]] | Non
 
 
 def tree(winning: Document, ours: Document) -> str:
-    """The explanation as an indented text for people."""
+    """The explanation as an indented text for people: stages, what is answered where, the statement."""
     lines: list[str] = []
-    depth = 0
     node: Document | None = winning
     while node is not None:
-        lines.append("  " * depth + node["stage"] + (f"  {node['filter']}" if "filter" in node else ""))
+        filtered = f"  {node['filter']}" if node.get("filter", _NOTHING) != _NOTHING else ""
+        lines.append("  " * len(lines) + node["stage"] + filtered)
         node = node.get("inputStage")
-        depth += 1
-    for each in ours["placements"]:
-        lines.append("  " * depth + f"{each['where']:<7} {each['term']}: {each['reason']}")
+    placements = sorted(ours["placements"], key=lambda each: _rank(each["where"]))
+    width = max((len(each["term"]) for each in placements), default=0)
+    before = ""
+    for each in placements:
+        where = each["where"] if each["where"] != before else ""
+        before = each["where"]
+        lines.append(f"  {where:<7} {each['term']:<{width}}  {each['reason']}")
         if "sql" in each:
-            lines.append("  " * depth + f"        {each['sql']}")
+            lines.append(f"  {'':<7} {'':<{width}}  {each['sql']}")
+    if "flush" in ours:
+        lines.append(f"  flush   {ours['flush']}")
     if "sql" in ours:
-        lines.append("  " * depth + f"scan    {ours['sql']}")
-    lines.append("  " * depth + f"python  {ours['residual']}")
+        clauses = _CLAUSE.split(ours["sql"])
+        lines.append(f"  scan    {clauses[0]}")
+        lines.extend(f"          {each}" for each in clauses[1:])
+        lines.extend(f"            {name} = {value!r}" for name, value in ours["parameters"].items())
     return "\n".join(lines)
+
+
+def _rank(where: str) -> int:
+    """The order of reading: what pins or filters first, then what is fetched, then what is left."""
+    return _ORDER.index(where) if where in _ORDER else len(_ORDER) - 1

@@ -7,7 +7,7 @@ in one atomic step. A reader looks at the mapped side first and then at the docu
 
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from pymongo.errors import OperationFailure
 from kato_compat.errors import refused
 from kato_compat.execute.documents import Definitions, DocumentStorage
 from kato_compat.execute.storage import Access, Change, Outcome, Placement, Plan, Reader, Storage, Stored
-from kato_compat.ir.predicate import ALWAYS, compile_predicate
+from kato_compat.ir.predicate import ALWAYS, And, AtPath, Predicate, compile_predicate, conjunction
 from kato_compat.ir.requests import Command, Flow, Pipeline
 from kato_compat.ir.transact import Check, transact
 from kato_compat.mapping.field import Field, Json, Raw, pairs
@@ -34,6 +34,8 @@ log = logging.getLogger("kato_compat")
 #: Keys per round trip.
 BATCH: Final = 1000
 _SCAN_COUNT: Final = 5000
+#: Changes sent to Redis at once.
+STEPS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,14 @@ class MappedPlan:
     fields: tuple[str, ...]
     documents: Plan
     private: Any = None
+
+
+def _strings(term: Predicate, path: tuple[str, ...]) -> set[str] | None:
+    """The strings that a term pins the field at `path` to, None if it allows other values too."""
+    values = pinned(term, path)
+    if values is None or not all(type(value) is str and value for value in values):
+        return None
+    return set(values)
 
 
 def glob(name: str) -> bytes:
@@ -92,7 +102,20 @@ class MappedStorage(Storage):
         if access.predicate != ALWAYS:
             placements.append(Placement("filter", "PYTHON", "checked on the documents that were read"))
         path = "COLLSCAN" if keys is None and ids is None else "EOF" if keys == () or ids == () else "IXSCAN"
-        return Plan(access, access.predicate, path, tuple(placements), private=inner)
+        return Plan(access, self.residual(access, keys), path, tuple(placements), private=inner)
+
+    def residual(self, access: Access, keys: tuple[str, ...] | None) -> Predicate:
+        """The filter without the terms on the key that reading by `keys` has answered."""
+        if keys is None or isinstance(self.spec.source, Singleton) or not access.pushdown:
+            return access.predicate
+        terms = access.predicate.terms if isinstance(access.predicate, And) else (access.predicate,)
+        path = (self.spec.key,)
+        answered = [
+            term
+            for term in terms
+            if isinstance(term, AtPath) and term.path == path and set(keys) == _strings(term, path)
+        ]
+        return conjunction([term for term in terms if term not in answered]) if answered else access.predicate
 
     def pin(self, access: Access) -> tuple[tuple[str, ...] | None, tuple[ObjectId, ...] | None]:
         """The keys, or else the `_id` values, that the filter pins the mapped side to."""
@@ -123,29 +146,33 @@ class MappedStorage(Storage):
 
     # reading
 
-    def read(self, keys: Sequence[str], fields: Sequence[str], writes: bool) -> Flow[list[Stored | None]]:
-        """The mapped documents of `keys`; with `writes` whole, else with `fields` (and what presence needs)."""
+    def read(
+        self, keys: Sequence[str], fields: Sequence[str], writes: bool, identified: bool = True
+    ) -> Flow[list[Stored | None]]:
+        """The mapped documents of `keys`; with `writes` whole, else with `fields` (and what presence needs).
+
+        None for a key that has no document. `identified`: with their `_id`.
+        """
         mapped = self.spec.redis
-        names = list(mapped) if writes else list(dict.fromkeys((*fields, *self._presence(fields))))
+        names = list(mapped) if writes else list(dict.fromkeys((*fields, *self.spec.presence)))
         raws = yield from self.raws(keys, names)
-        found: list[Stored | None] = []
-        wanted = None if writes else frozenset(fields)
-        for position, key in enumerate(keys):
-            raw = {name: raws[name][position] for name in names}
-            if all(raw.get(name) is None for name in self.spec.presence):
-                found.append(None)
-                continue
-            values = {name: mapped[name].decode(raw[name], self._where(name, key)) for name in names}
-            document = self.spec.document(key, values, wanted)
-            found.append(Stored(key.encode(), Version(key, raw), document))
-        return found
+        wanted = names if writes else fields
+        values = {name: mapped[name].values(raws[name], self._where(name, keys)) for name in wanted}
+        documents = self.spec.assemble(keys, values, identified or writes)
+        present = [raws[name] for name in self.spec.presence]
+        there = [any(raw is not None for raw in row) for row in zip(*present, strict=True)]
+        if not writes:
+            return [Stored(b"", None, each) if here else None for each, here in zip(documents, there, strict=True)]
+        return [
+            Stored(key.encode(), Version(key, {name: raws[name][place] for name in names}), document)
+            if there[place]
+            else None
+            for place, (key, document) in enumerate(zip(keys, documents, strict=True))
+        ]
 
-    def _presence(self, fields: Sequence[str]) -> Sequence[str]:
-        """The fields that must be read to know whether a document is there."""
-        return self.spec.presence
-
-    def _where(self, name: str, key: str) -> str:
-        return f"field {name!r} of {self.spec.key} {key!r} in {self.namespace}"
+    def _where(self, name: str, keys: Sequence[str]) -> Callable[[int], str]:
+        """What errors call the field `name` of the key at a position."""
+        return lambda place: f"field {name!r} of {self.spec.key} {keys[place]!r} in {self.namespace}"
 
     def raws(self, keys: Sequence[str], names: Sequence[str], *more: Command) -> Flow[dict[str, list[Raw]]]:
         """The raw values of fields `names` of all `keys`, in one round trip (two where HASH values are found)."""
@@ -306,15 +333,75 @@ class MappedStorage(Storage):
     # writing
 
     def write(self, changes: Sequence[Change], ordered: bool = True) -> Flow[list[Outcome | OperationFailure]]:
-        """See `Storage.write`."""
+        """See `Storage.write`. What the mapped side can take in one round trip goes in one."""
         yield from self.adopt()
         outcomes: list[Outcome | OperationFailure] = []
-        for change in changes:
-            outcome = yield from self._write(change)
-            outcomes.append(outcome)
-            if ordered and outcome is not Outcome.DONE:
-                break
+        for start in range(0, len(changes), STEPS):
+            batch = changes[start : start + STEPS]
+            done = yield from self._together(batch, ordered)
+            for position, change in enumerate(batch):
+                outcome: Outcome | OperationFailure = Outcome.DONE
+                if position not in done:
+                    outcome = yield from self._write(change)
+                outcomes.append(outcome)
+                if ordered and outcome is not Outcome.DONE:
+                    return outcomes
         return outcomes
+
+    def _together(self, batch: Sequence[Change], ordered: bool) -> Flow[frozenset[int]]:
+        """Make those of a batch that concern the mapped side only; the positions of the ones that were made.
+
+        Ordered ones are made all or none, in one step; the others each in a step of its own. What was not made is
+        for the caller to make alone, which also finds out why.
+        """
+        if len(batch) == 1:
+            return frozenset()
+        definitions = yield from self.documents.definitions()
+        keys = [None if change.after is None else self.spec.key_of(change.after) for change in batch]
+        new = {key: change.after for key, change in zip(keys, batch, strict=True) if change.before is None and key}
+        free = yield from self.insertions({key: document for key, document in new.items() if document is not None})
+        steps: dict[int, tuple[list[Check], list[Command]]] = {}
+        seen: set[str] = set()
+        for position, (key, change) in enumerate(zip(keys, batch, strict=True)):
+            version = None if change.before is None else change.before.version
+            name = version.key if isinstance(version, Version) else key
+            if name is None or name in seen:
+                continue
+            seen.add(name)
+            if isinstance(version, Version) and change.before is not None:
+                if change.after is None:
+                    steps[position] = self.unchanged(version), self.removal(name)
+                elif key == name:
+                    commands = self.changes(version, change.before.document, change.after)
+                    steps[position] = self.unchanged(version), commands
+            elif change.before is None and change.after is not None and (step := free.get(name)) is not None:
+                steps[position] = self._guarded(name, change.after, step, definitions)
+        if not ordered:
+            positions = list(steps)
+            if not positions:
+                return frozenset()
+            replies = yield Pipeline(tuple(transact(*steps[position]) for position in positions))
+            return frozenset(position for position, reply in zip(positions, replies, strict=True) if reply == 0)
+        if len(steps) != len(batch):
+            return frozenset()
+        whole = transact(
+            [check for checks, _ in steps.values() for check in checks],
+            [command for _, commands in steps.values() for command in commands],
+        )
+        (reply,) = yield Pipeline((whole,))
+        return frozenset(range(len(batch))) if reply == 0 else frozenset()
+
+    def _guarded(
+        self, key: str, document: Document, step: tuple[list[Check], list[Command]], definitions: Definitions
+    ) -> tuple[list[Check], list[Command]]:
+        """The step of an insertion, with the checks that the document side has neither the key nor the `_id`."""
+        checks, commands = step
+        checks = [*checks, Check(("HGET", self.documents.meta, b"state"), (definitions.state,))]
+        unique = self._unique(definitions)
+        if unique is not None:
+            checks.append(Check(("HEXISTS", self.documents.unique_key(unique), identity([key])), (0,)))
+        checks.append(Check(("HEXISTS", self.documents.docs, identity(document["_id"])), (0,)))
+        return checks, commands
 
     def _write(self, change: Change) -> Flow[Outcome | OperationFailure]:
         before, after = change.before, change.after
@@ -355,16 +442,10 @@ class MappedStorage(Storage):
         named = document.get(self.spec.key)
         while True:
             taken = False
-            step = None if key is None else (yield from self.insertion(key, document))
+            step = None if key is None else (yield from self.insertions({key: document})).get(key)
             if key is not None and step is not None:
-                checks, commands = step
                 unique = self._unique(definitions)
-                checks.append(Check(("HGET", self.documents.meta, b"state"), (definitions.state,)))
-                if unique is not None:
-                    # No document of the document side may have the key either.
-                    name = self.documents.unique_key(unique)
-                    checks.append(Check(("HEXISTS", name, identity([key])), (0,)))
-                checks.append(Check(("HEXISTS", self.documents.docs, identity(document["_id"])), (0,)))
+                checks, commands = self._guarded(key, document, step, definitions)
                 (reply,) = yield Pipeline((transact(checks, commands),))
                 if reply == 0:
                     return Outcome.DONE
@@ -429,19 +510,28 @@ class MappedStorage(Storage):
             commands.append(("ZREM", self.index, key.encode()))
         return commands
 
-    def insertion(self, key: str, document: Document) -> Flow[tuple[list[Check], list[Command]] | None]:
-        """The checks that `key` is free, and the commands that put a document there; None if it is taken."""
-        checks = [check for name in self.spec.presence for check in self.spec.redis[name].checks(self.kb_id, key, None)]
-        commands = [
+    def insertions(self, documents: Mapping[str, Document]) -> Flow[dict[str, tuple[list[Check], list[Command]]]]:
+        """By key, the checks that it is free and the commands that put its document there; taken keys are left out."""
+        found: dict[str, tuple[list[Check], list[Command]]] = {}
+        for key, document in documents.items():
+            checks = [
+                check for name in self.spec.presence for check in self.spec.redis[name].checks(self.kb_id, key, None)
+            ]
+            commands = self._put(key, document)
+            if not isinstance(self.spec.source, Singleton):
+                commands.append(("ZADD", self.index, score(key), key.encode()))
+            commands.append(("SADD", CATALOGUE, self.documents.entry))
+            found[key] = checks, commands
+        return found
+        yield  # a flow without requests
+
+    def _put(self, key: str, document: Document) -> list[Command]:
+        """The commands that give the Redis fields of `key` the values of a document."""
+        return [
             command
             for name, field in self.spec.redis.items()
             for command in field.writes(self.kb_id, key, document.get(name, MISSING))
         ]
-        if not isinstance(self.spec.source, Singleton):
-            commands.append(("ZADD", self.index, score(key), key.encode()))
-        commands.append(("SADD", CATALOGUE, self.documents.entry))
-        return checks, commands
-        yield  # a flow without requests
 
     def drop(self) -> Flow[bool]:
         """See `Storage.drop`: the documents of both sides and their index; never a key of anything else."""
@@ -506,7 +596,9 @@ class MappedReader(Reader):
         keys = yield from self._next_keys()
         if keys is None:
             return None
-        found = yield from self._storage.read(keys, self._private.fields, self._plan.access.writes)
+        access = self._plan.access
+        identified = access.fields is None or "_id" in access.fields
+        found = yield from self._storage.read(keys, self._private.fields, access.writes, identified)
         return [stored for stored in found if stored is not None]
 
     def _next_keys(self) -> Flow[tuple[str, ...] | None]:

@@ -5,8 +5,8 @@ not there. Scans move the pending rows first, push what they can of the filter, 
 MGET; where a filter and an order need Redis fields only, the columns are fetched late, for the documents that win.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from bson.objectid import ObjectId
@@ -17,12 +17,12 @@ from kato_compat.execute.storage import Access, Placement, Plan, Reader, Stored
 from kato_compat.ir.predicate import ALWAYS, DocumentTest, Predicate, compile_predicate
 from kato_compat.ir.requests import CloseScan, Command, Execute, Flow, NextBlock, OpenScan, Pipeline, Select
 from kato_compat.ir.transact import Check, transact
-from kato_compat.mapping.column import Column, ColumnType
 from kato_compat.mapping.keys import CATALOGUE, kato
 from kato_compat.mapping.spec import CollectionSpec
 from kato_compat.plan.access import predicate_fields
 from kato_compat.plan.push import split
 from kato_compat.plan.show import show
+from kato_compat.sql.column import Column, ColumnType
 from kato_compat.sql.fragment import Sql, bind, join, quote_name
 from kato_compat.values.document import Document
 from kato_compat.values.missing import MISSING
@@ -42,6 +42,10 @@ class Row:
     place: str
     value: bytes | None
     gone: bytes | None
+
+
+#: The row of a document that is in ClickHouse and nowhere else.
+_STORED: Final = Row(_TABLE, None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,7 @@ class TableStorage(MappedStorage):
             if access.predicate != ALWAYS:
                 placements.append(Placement("filter", "PYTHON", "checked on the documents that were read"))
             inner = MappedPlan(keys, ids, fields, documents)
-            return Plan(access, access.predicate, path, tuple(placements), private=inner)
+            return Plan(access, self.residual(access, keys), path, tuple(placements), private=inner)
         return self._scan_plan(access, fields, documents)
 
     def _scan_plan(self, access: Access, fields: tuple[str, ...], documents: Plan) -> Plan:
@@ -98,8 +102,12 @@ class TableStorage(MappedStorage):
         # A limit without an order may stop the scan early only where SQL has answered the whole filter.
         limit = access.limit if access.sort is None and residual == ALWAYS and access.pushdown else 0
         if late:
-            placements.append(Placement("sort", "PYTHON", f"by Redis fields; the first {access.limit} keys are kept"))
-            placements.extend(self._field_placements(fields, "fetched late, for the keys that are kept"))
+            kept = f"the first {access.limit} keys are kept"
+            placements.append(Placement("sort", "PYTHON", f"by Redis fields: {kept}"))
+            early = (predicate_fields(residual) or frozenset()) | (access.sort.roots if access.sort else frozenset())
+            for name in fields:
+                reason = "for every row that SQL lets through" if name in early else f"late: after {kept}"
+                placements.extend(self._field_placements((name,), reason))
         else:
             placements.extend(self._field_placements(fields, "for every row that SQL lets through"))
         inner = MappedPlan(None, None, fields, documents, ScanPlan(where, late, limit))
@@ -152,7 +160,9 @@ class TableStorage(MappedStorage):
 
     # reading by key
 
-    def read(self, keys: Sequence[str], fields: Sequence[str], writes: bool) -> Flow[list[Stored | None]]:
+    def read(
+        self, keys: Sequence[str], fields: Sequence[str], writes: bool, identified: bool = True
+    ) -> Flow[list[Stored | None]]:
         """See `MappedStorage.read`: Redis and the pending rows in one round trip, then ClickHouse for the others."""
         if not keys:
             return []
@@ -167,34 +177,38 @@ class TableStorage(MappedStorage):
             ("ZMSCORE", self.pending.gone, *encoded),
         )
         raws, (waiting, moving, gone) = yield from self.raws_and(keys, asked, extra)
-        rows: dict[str, tuple[Row, dict[str, Any]]] = {}
+        rows: dict[str, tuple[Row, Sequence[Any]]] = {}
         unknown: list[str] = []
         for position, key in enumerate(keys):
             mark = None if gone[position] is None else b"%d" % int(float(gone[position]))
-            if waiting[position] is not None:
-                rows[key] = (Row(_PENDING, waiting[position], mark), Pending.decode(waiting[position]))
-            elif moving[position] is not None:
-                rows[key] = (Row(_MOVING, moving[position], mark), Pending.decode(moving[position]))
+            value, place = waiting[position], _PENDING
+            if value is None:
+                value, place = moving[position], _MOVING
+            if value is not None:
+                row = Pending.decode(value)
+                rows[key] = (Row(place, value, mark), [row[name] for name in columns])
             elif mark is not None:
                 continue
             elif not columns and counter is not None and raws[counter][position] is not None:
                 # The counter says that the document is there, and nothing of its row is asked for.
-                rows[key] = (Row(_TABLE, None, None), {})
+                rows[key] = (_STORED, ())
             else:
                 unknown.append(key)
         if unknown:
             for found_row in (yield from self.rows(unknown, columns)):
-                rows[found_row[0]] = (Row(_TABLE, None, None), dict(zip(columns, found_row[1:], strict=True)))
-        wanted = None if writes else frozenset(fields)
-        found: list[Stored | None] = []
-        for position, key in enumerate(keys):
-            if key not in rows:
-                found.append(None)
-                continue
-            row, values = rows[key]
-            raw = {name: raws[name][position] for name in asked}
-            found.append(self.stored(key, values, raw, wanted, row))
-        return found
+                rows[found_row[0]] = (_STORED, found_row[1:])
+        there = [key for key in keys if key in rows]
+        if len(there) != len(keys):
+            places = [place for place, key in enumerate(keys) if key in rows]
+            raws = {name: [raw[place] for place in places] for name, raw in raws.items()}
+        documents = self.stored(
+            there, columns, [rows[key][1] for key in there], {name: raws[name] for name in redis}, identified, writes
+        )
+        if writes:
+            for key, stored in zip(there, documents, strict=True):
+                stored.version = replace(stored.version, row=rows[key][0])
+        by_key = dict(zip(there, documents, strict=True))
+        return [by_key.get(key) for key in keys]
 
     def raws_and(
         self, keys: Sequence[str], names: Sequence[str], extra: tuple[Command, ...]
@@ -229,15 +243,28 @@ class TableStorage(MappedStorage):
         return rows
 
     def stored(
-        self, key: str, values: dict[str, Any], raw: dict[str, Any], wanted: frozenset[str] | None, row: Row
-    ) -> Stored:
-        """The stored form of one document from its columns and raw Redis values."""
+        self,
+        keys: Sequence[str],
+        columns: Sequence[str],
+        rows: Sequence[Sequence[Any]],
+        raws: Mapping[str, Sequence[Any]],
+        identified: bool,
+        writes: bool,
+    ) -> list[Stored]:
+        """The stored forms of documents from their rows' `columns` and the raw values of Redis fields."""
         redis = self.spec.redis
-        for name, each in raw.items():
-            value = redis[name].decode(each, self._where(name, key))
-            if value is not MISSING:
-                values[name] = value
-        return Stored(key.encode(), Version(key, raw, row), self.spec.document(key, values, wanted))
+        values: dict[str, Sequence[Any]] = {
+            name: redis[name].values(raw, self._where(name, keys)) for name, raw in raws.items()
+        }
+        if rows and columns:
+            values.update(zip(columns, zip(*rows, strict=True), strict=True))
+        documents = self.spec.assemble(keys, values, identified or writes)
+        if not writes:
+            return [Stored(b"", None, document) for document in documents]
+        return [
+            Stored(key.encode(), Version(key, {name: raw[place] for name, raw in raws.items()}, _STORED), document)
+            for place, (key, document) in enumerate(zip(keys, documents, strict=True))
+        ]
 
     def by_ids(self, ids: Sequence[ObjectId]) -> Flow[tuple[str, ...]]:
         """See `MappedStorage.by_ids`: an `_id` is the beginning of a SHA-1 name, or of the SHA-1 of another name."""
@@ -312,25 +339,24 @@ class TableStorage(MappedStorage):
             ("ZADD", self.pending.gone, 0, name),
         ]
 
-    def insertion(self, key: str, document: Document) -> Flow[tuple[list[Check], list[Command]] | None]:
-        """See `MappedStorage.insertion`. What is left in Redis of a row that is no more is overwritten."""
-        (found,) = yield from self.read((key,), (next(iter(self.spec.columns)),), writes=False)
-        if found is not None:
-            return None
+    def insertions(self, documents: Mapping[str, Document]) -> Flow[dict[str, tuple[list[Check], list[Command]]]]:
+        """See `MappedStorage.insertions`. What is left in Redis of a row that is no more is overwritten."""
+        keys = list(documents)
+        present = yield from self.read(keys, (next(iter(self.spec.columns)),), writes=False)
+        free = [key for key, stored in zip(keys, present, strict=True) if stored is None]
         names = list(self.spec.redis)
-        raws = yield from self.raws((key,), names)
-        name = key.encode()
-        checks = super().unchanged(Version(key, {each: raws[each][0] for each in names}))
-        checks.append(Check(("HEXISTS", self.pending.pending, name), (0,)))
-        checks.append(Check(("HEXISTS", self.pending.moving, name), (0,)))
-        commands: list[Command] = [
-            command
-            for each, field in self.spec.redis.items()
-            for command in field.writes(self.kb_id, key, document.get(each, MISSING))
-        ]
-        commands.append(("HSET", self.pending.pending, name, self.pending.encode(document)))
-        commands.append(("SADD", CATALOGUE, self.documents.entry))
-        return checks, commands
+        raws = yield from self.raws(free, names)
+        found: dict[str, tuple[list[Check], list[Command]]] = {}
+        for position, key in enumerate(free):
+            name = key.encode()
+            checks = super().unchanged(Version(key, {each: raws[each][position] for each in names}))
+            checks.append(Check(("HEXISTS", self.pending.pending, name), (0,)))
+            checks.append(Check(("HEXISTS", self.pending.moving, name), (0,)))
+            commands = self._put(key, documents[key])
+            commands.append(("HSET", self.pending.pending, name, self.pending.encode(documents[key])))
+            commands.append(("SADD", CATALOGUE, self.documents.entry))
+            found[key] = checks, commands
+        return found
 
     def remove_all(self) -> Flow[int]:
         """See `MappedStorage.remove_all`: the partition, and the Redis keys of its names."""
@@ -402,30 +428,23 @@ class TableReader(MappedReader):
     ) -> Flow[list[Stored]]:
         """The documents of rows, their Redis fields fetched in one round trip; rows deleted meanwhile are left out."""
         storage = self._storage
-        writes = self._plan.access.writes
-        redis = [name for name in storage.spec.redis if writes or name in fields]
-        wanted = None if writes else frozenset(fields)
+        access = self._plan.access
+        identified = access.fields is None or "_id" in access.fields
+        redis = [name for name in storage.spec.redis if access.writes or name in fields]
         found: list[Stored] = []
         for start in range(0, len(rows), BATCH):
             block = rows[start : start + BATCH]
             keys = [row[0] for row in block]
-            encoded = [key.encode() for key in keys]
-            extra: tuple[Command, ...] = (("ZMSCORE", storage.pending.gone, *encoded),)
-            if writes:
-                extra += (("HMGET", storage.pending.pending, *encoded),)
-            if not redis and not writes:
-                found.extend(
-                    storage.stored(key, dict(zip(columns, row[1:], strict=True)), {}, wanted, Row(_TABLE, None, None))
-                    for key, row in zip(keys, block, strict=True)
-                )
-                continue
-            raws, more = yield from storage.raws_and(keys, redis, extra)
-            for position, row in enumerate(block):
-                if more[0][position] is not None:
-                    continue
-                raw = {name: raws[name][position] for name in redis}
-                values = dict(zip(columns, row[1:], strict=True))
-                found.append(storage.stored(row[0], values, raw, wanted, Row(_TABLE, None, None)))
+            raws: dict[str, list[Any]] = {}
+            if redis or access.writes:
+                mark: Command = ("ZMSCORE", storage.pending.gone, *[key.encode() for key in keys])
+                raws, (gone,) = yield from storage.raws_and(keys, redis, (mark,))
+                if any(each is not None for each in gone):
+                    places = [place for place, each in enumerate(gone) if each is None]
+                    block = [block[place] for place in places]
+                    keys = [keys[place] for place in places]
+                    raws = {name: [raw[place] for place in places] for name, raw in raws.items()}
+            found.extend(storage.stored(keys, columns, [row[1:] for row in block], raws, identified, access.writes))
         return found
 
     def _late(self, scan: ScanPlan) -> Flow[list[Stored]]:
@@ -438,21 +457,19 @@ class TableReader(MappedReader):
         wanted = predicate_fields(plan.residual) or frozenset()
         wanted |= access.sort.roots
         fields = [name for name in storage.spec.redis if name in wanted]
-        by_id: dict[int, Stored] = {}
+        name = storage.spec.key
         kept: list[Document] = []
         while (rows := (yield from self._next((), scan))) is not None:
-            for stored in (yield from self._documents_of(rows, (), fields)):
-                if test is None or test(stored.document):
-                    kept.append(stored.document)
-                    by_id[id(stored.document)] = stored
+            documents = [stored.document for stored in (yield from self._documents_of(rows, (), fields))]
+            kept.extend(documents if test is None else [document for document in documents if test(document)])
             if len(kept) > 4 * access.limit + 4096:
                 kept = runner.top(kept, access.limit)
-                by_id = {id(document): by_id[id(document)] for document in kept}
         kept = runner.top(kept, access.limit)
-        keys = [by_id[id(document)].version.key for document in kept]
+        keys = [document[name] for document in kept]
+        identified = access.fields is None or "_id" in access.fields
         found: list[Stored] = []
         for start in range(0, len(keys), BATCH):
-            block = yield from storage.read(keys[start : start + BATCH], self._private.fields, writes=False)
+            block = yield from storage.read(keys[start : start + BATCH], self._private.fields, False, identified)
             found.extend(stored for stored in block if stored is not None)
         return found
 

@@ -14,6 +14,7 @@ from pymongo.errors import DuplicateKeyError, OperationFailure
 from kato_compat.errors import fail
 from kato_compat.execute.reading import Finding
 from kato_compat.execute.storage import Access, Change, Outcome, Storage, Stored
+from kato_compat.ir.matching import in_server_order
 from kato_compat.ir.predicate import ALWAYS, compile_predicate, matched_index
 from kato_compat.ir.requests import Flow, Sleep
 from kato_compat.parse.command import Delete, Find, Modify, Write, Written
@@ -114,7 +115,7 @@ def upserted(storage: Storage, command: Write) -> tuple[Document, bool]:
 
 
 def _change_all(storage: Storage, command: Write, found: list[Stored], written: Written) -> Flow[None]:
-    position = matched_index(command.predicate) if command.update.needs_position else None
+    position = matched_index(in_server_order(command.predicate)) if command.update.needs_position else None
     for start in range(0, len(found), BATCH):
         changes: list[Change] = []
         for stored in found[start : start + BATCH]:
@@ -141,7 +142,7 @@ def _change_all(storage: Storage, command: Write, found: list[Stored], written: 
 
 def _change(storage: Storage, command: Write, stored: Stored, written: Written) -> Flow[bool]:
     """Change one document that matched; False if it is gone or no longer matches, and nothing was done."""
-    position = matched_index(command.predicate) if command.update.needs_position else None
+    position = matched_index(in_server_order(command.predicate)) if command.update.needs_position else None
     attempt = 0
     while True:
         before = stored.document

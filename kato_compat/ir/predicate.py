@@ -15,7 +15,7 @@ from kato_compat.values.paths import Path, iterate
 
 if TYPE_CHECKING:
     from kato_compat.ir.expression import Expression, Frame
-    from kato_compat.mapping.column import Column
+    from kato_compat.sql.column import Column
     from kato_compat.sql.fragment import Pushed
 
 DocumentTest: TypeAlias = Callable[[dict[str, Any]], bool]

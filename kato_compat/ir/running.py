@@ -78,7 +78,12 @@ class PipelineReader:
         """See `Reader.close`."""
         if self._closed:
             return
-        self._close_stages()
+        self._closed = True
+        try:
+            for step in self._running:
+                yield from step.release()
+        finally:
+            self._close_stages()
         yield from self._upstream.close()
 
     def _close_stages(self) -> None:
@@ -134,6 +139,10 @@ class _Step:
         if isinstance(running, Running):
             return running.push(batch)
         return (yield from running.push(batch))
+
+    def release(self) -> Flow[None]:
+        if isinstance(self.running, FlowRunning):
+            yield from self.running.release()
 
     def rest(self) -> Flow[Documents | None]:
         """A batch (not empty) of what is left when the input has ended, None when there is no more."""
@@ -197,6 +206,11 @@ class Feed:
                 yield from self._pass(position + 1, batch)
         self.close()
         return self.documents
+
+    def release(self) -> Flow[None]:
+        """See `FlowRunning.release`."""
+        for step in self._steps:
+            yield from step.release()
 
     def close(self) -> None:
         """Give back what the stages hold; may be called twice."""

@@ -51,6 +51,10 @@ class FlowRunning(ABC):
     def finish(self) -> Flow[Documents]:
         """What is left when the input has ended, a batch at a call: called until the batch is empty."""
 
+    def release(self) -> Flow[None]:
+        """Close the readers that are open; called once before `close`, unless the flow itself was dropped."""
+        yield from ()
+
     def close(self) -> None:  # noqa: B027 - most stages hold nothing
         """As `Running.close`."""
 

@@ -8,7 +8,7 @@ as MongoDB would store them: an integer in its smaller type, JSON numbers as int
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -41,6 +41,11 @@ class Field(ABC):
     def decode(self, raw: Raw, where: str) -> Any:
         """The field's value, `MISSING` for None. Raises 22 for a raw value that the field cannot have wrought."""
 
+    def values(self, raws: Sequence[Raw], where: Callable[[int], str]) -> list[Any]:
+        """`decode` of many raw values; `where` names the one at a position, for errors."""
+        decode = self.decode
+        return [MISSING if raw is None else decode(raw, where(place)) for place, raw in enumerate(raws)]
+
     @abstractmethod
     def holds(self, value: Any) -> bool:
         """Whether the field can keep `value` (or MISSING) and give back the very same."""
@@ -57,6 +62,18 @@ class Field(ABC):
     @abstractmethod
     def command(self) -> str:
         """The Redis command that reads it, for explain()."""
+
+
+def integers(raws: Sequence[Raw], where: Callable[[int], str]) -> list[Any]:
+    """The numbers of counters, `MISSING` for those that are not there. Raises 22 for what is no integer."""
+    try:
+        found: list[Any] = [MISSING if raw is None else int(raw) for raw in raws]  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        for place, raw in enumerate(raws):
+            if raw is not None:
+                integer(_bytes(raw, where(place)), where(place))
+        raise
+    return [value if value is MISSING or INT32_MIN <= value <= INT32_MAX else Int64(value) for value in found]
 
 
 def integer(raw: bytes, where: str) -> int:
@@ -89,7 +106,10 @@ class Counter(Field):
 
     def reads(self, kb_id: str, keys: Sequence[str]) -> list[Command]:
         """See `Field.reads`."""
-        return [("MGET", *[self.key(kb_id, key) for key in keys])]
+        if not self.keyed:
+            return [("MGET", *[self.key(kb_id, key) for key in keys])]
+        prefix = ":".join((kb_id, *self.parts, ""))
+        return [("MGET", *[(prefix + key).encode() for key in keys])]
 
     def raws(self, keys: Sequence[str], replies: list[Any]) -> list[Raw]:
         """See `Field.raws`."""
@@ -99,6 +119,10 @@ class Counter(Field):
     def decode(self, raw: Raw, where: str) -> Any:
         """See `Field.decode`."""
         return MISSING if raw is None else integer(_bytes(raw, where), where)
+
+    def values(self, raws: Sequence[Raw], where: Callable[[int], str]) -> list[Any]:
+        """See `Field.values`."""
+        return integers(raws, where)
 
     def holds(self, value: Any) -> bool:
         """See `Field.holds`."""
@@ -137,6 +161,10 @@ class HashCounter(Field):
     def decode(self, raw: Raw, where: str) -> Any:
         """See `Field.decode`."""
         return MISSING if raw is None else integer(_bytes(raw, where), where)
+
+    def values(self, raws: Sequence[Raw], where: Callable[[int], str]) -> list[Any]:
+        """See `Field.values`."""
+        return integers(raws, where)
 
     def holds(self, value: Any) -> bool:
         """See `Field.holds`."""

@@ -5,14 +5,14 @@ for what its mapping cannot hold faithfully, so a spec never limits what can be 
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from bson.objectid import ObjectId
 
-from kato_compat.mapping.column import Column, ColumnType
 from kato_compat.mapping.field import Counter, Field, Floats, HashCounter, Json
+from kato_compat.sql.column import Column, ColumnType
 from kato_compat.values.document import Document
 from kato_compat.values.missing import MISSING
 
@@ -109,16 +109,26 @@ class CollectionSpec:
                 pass  # not a SHA-1 in hexadecimal: any other name is hashed
         return ObjectId(hashlib.sha1(key.encode(), usedforsecurity=False).digest()[:12])
 
-    def document(self, key: str, values: Mapping[str, Any], wanted: frozenset[str] | None = None) -> Document:
-        """The document of `key` with field `values`; absent fields are left out."""
-        found: Document = {"_id": self.identify(key)}
-        if not isinstance(self.source, Singleton):
-            found[self.key] = key
-        found.update(self.implied)
-        for name in self.fields:
-            value = values.get(name, MISSING)
-            if value is not MISSING and (wanted is None or name in wanted):
-                found[name] = value
+    def assemble(self, keys: Sequence[str], values: Mapping[str, Sequence[Any]], identified: bool) -> list[Document]:
+        """The documents of `keys` from the `values` of fields, one a key; `MISSING` ones are left out.
+
+        `identified`: with their `_id`, which costs a hash each.
+        """
+        names = [name for name in self.fields if name in values]
+        named = not isinstance(self.source, Singleton)
+        implied = self.implied
+        found: list[Document] = []
+        rows = zip(*[values[name] for name in names], strict=True) if names else iter([()] * len(keys))
+        for key, row in zip(keys, rows, strict=True):
+            document: Document = {"_id": self.identify(key)} if identified else {}
+            if named:
+                document[self.key] = key
+            if implied:
+                document.update(implied)
+            for name, value in zip(names, row, strict=True):
+                if value is not MISSING:
+                    document[name] = value
+            found.append(document)
         return found
 
     def key_of(self, document: Document) -> str | None:

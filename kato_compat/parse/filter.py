@@ -1,7 +1,7 @@
 """Parsing filters (MongoDB manual: Query Documents, Query Predicates)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from bson.dbref import DBRef
@@ -39,7 +39,8 @@ class Scope:
 
     def element(self, raw: Any) -> Predicate:
         """See `FilterScope.element`."""
-        return replace(self._deeper(1), nested=True).parse(raw)
+        inner = self._deeper(1)
+        return Scope(inner.context, inner.collation, True, inner.depth).parse(raw)
 
     def conditions(self, path: Path, raw: Mapping[str, Any]) -> Predicate:
         """See `FilterScope.conditions`."""
@@ -96,7 +97,7 @@ class Scope:
     def _deeper(self, levels: int) -> "Scope":
         if self.depth + levels > _MAX_DEPTH:
             raise fail(15, f"BSONObj exceeds maximum nested object depth: {_MAX_DEPTH}")
-        return replace(self, depth=self.depth + levels)
+        return Scope(self.context, self.collation, self.nested, self.depth + levels)
 
 
 def is_operators(value: Any) -> bool:

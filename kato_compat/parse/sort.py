@@ -138,23 +138,36 @@ class _Column:
         self.descending = direction < 0
         self.keyer = keyer
 
-    def values(self, documents: list[Document]) -> tuple[list[Any], list[int]]:
-        """The value of each document (null for missing), and the positions of those where an array is involved."""
+    def values(self, documents: list[Document]) -> tuple[list[Any], list[int], list[int]]:
+        """The value of each document (null for missing).
+
+        Then the positions of those whose value is an array, and of those whose path leads through one.
+        """
         head, *rest = self.path
         values = [document.get(head) for document in documents]
         arrays = [position for position, value in enumerate(values) if type(value) is list]
+        through: list[int] = []
         for name in rest:
-            held = set(arrays)
+            through += arrays
+            stopped = set(through)
+            arrays = []
             for position, value in enumerate(values):
                 if type(value) is dict:
                     value = value.get(name)
                     values[position] = value
                     if type(value) is list:
                         arrays.append(position)
-                elif position not in held:
+                elif position not in stopped:
                     fields = fields_of(value)
                     values[position] = None if fields is None else fields.get(name)
-        return values, arrays
+        return values, arrays, through
+
+    def key_of_array(self, array: list[Any]) -> SortKey:
+        """The key of an array at the end of the path: of its least or greatest element."""
+        if not array:
+            return self.keyer(MISSING)
+        keys = map(self.keyer, array)
+        return max(keys) if self.descending else min(keys)
 
     def keys(self, values: list[Any], whole: bool) -> list[Any]:
         """Keys of `values`; the values themselves if `whole` (no key made before) and of one plain type."""
@@ -209,26 +222,33 @@ class SortRunner:
         columns = self._columns
         if not columns:
             return given[::-1] if self._sort.natural < 0 else given[:]
-        made: dict[int, tuple[SortKey, ...]] = {}
+        # Keys of documents with arrays, made one by one; those of each column by position.
+        made: list[dict[int, SortKey]] = []
         keyed = []
+        several: set[int] = set()
         for column in columns:
-            values, arrays = column.values(given)
+            values, arrays, through = column.values(given)
             keyed.append((column, values))
-            for position in arrays:
-                made.setdefault(position, ())
-        if made:
+            several.update(through)
+            for others in made:
+                several.update(position for position in arrays if position in others)
+            made.append({position: column.key_of_array(values[position]) for position in arrays})
+        if several:
+            # More than one field may lead through the same array: only the pattern as a whole tells what comes first.
             paths = tuple(path for path, _ in self._sort.fields)
             directions = tuple(direction for _, direction in self._sort.fields)
-            for position in made:
-                made[position] = _least(given[position], paths, directions, self._keyer)
+            for position in several:
+                for index, part in enumerate(_least(given[position], paths, directions, self._keyer)):
+                    made[index][position] = part
         order: Iterable[int] = range(len(given))
         # The least significant field first: stable sorts one after the other, each on keys that compare natively.
         for index in range(len(columns) - 1, -1, -1):
             column, values = keyed[index]
-            if made:
-                keys = column.keys([None if place in made else value for place, value in enumerate(values)], False)
-                for place, parts in made.items():
-                    keys[place] = parts[index]
+            single = made[index]
+            if single:
+                keys = column.keys([None if place in single else value for place, value in enumerate(values)], False)
+                for place, part in single.items():
+                    keys[place] = part
             else:
                 keys = column.keys(values, True)
             order = sorted(order, key=keys.__getitem__, reverse=column.descending)

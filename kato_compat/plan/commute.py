@@ -11,7 +11,7 @@ from typing import Any
 from kato_compat.ir.expression import Expression, FieldPath, Literal
 from kato_compat.ir.projection import Form, Node, Projection
 from kato_compat.ir.stage import Stage
-from kato_compat.mapping.column import Column, ColumnType
+from kato_compat.sql.column import Column, ColumnType
 from kato_compat.mapping.spec import CollectionSpec
 from kato_compat.operators.expression.array import Size
 from kato_compat.operators.expression.concat import ConcatArrays

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kato_compat.ir.predicate import ALWAYS, And, AtPath, Constant, Not, Or, Predicate, conjunction
-from kato_compat.mapping.column import Column
+from kato_compat.sql.column import Column
+from kato_compat.plan.access import predicate_fields
 from kato_compat.sql.fragment import Pushed, Sql, join
 
 
@@ -63,10 +64,18 @@ def split(predicate: Predicate, columns: Mapping[str, Column]) -> Split:
     for term in terms:
         part = push(term, columns)
         if part is None:
-            kept.append((term, "no SQL form that is known to answer as MongoDB does"))
+            kept.append((term, _why(term, columns)))
             continue
         pushed.append((term, part))
         if not part.exact:
             kept.append((term, "the SQL form lets more through: checked again"))
     sql = _joined("AND", [part for _, part in pushed]) if pushed else None
     return Split(sql, conjunction([term for term, _ in kept]), tuple(pushed), tuple(kept))
+
+
+def _why(term: Predicate, columns: Mapping[str, Column]) -> str:
+    """Why a term has no SQL form."""
+    read = predicate_fields(term)
+    if read is not None and read.isdisjoint(columns):
+        return "no column: compared as Redis gives it"
+    return "no SQL form that is known to answer as MongoDB does"

@@ -5,6 +5,7 @@ engine of this process; a handle serves one thread at a time and none while a st
 are taken from a pool, which grows to the number of operations that run at once.
 """
 
+import math
 import os
 import re
 import sys
@@ -71,7 +72,8 @@ class ClickHouseStore:
     that uses chDB gets `pymongo.errors.InvalidOperation` from every request (the engine would hang); over HTTP it
     opens connections of its own.
 
-    Timeouts are in milliseconds, 0 meaning none. `settings` are further ClickHouse settings of every query.
+    Timeouts are in milliseconds, rounded up to whole seconds, 0 meaning none. `settings` are further ClickHouse
+    settings of every query.
 
     Raises `pymongo.errors.ConfigurationError` for a URL that is none.
     """
@@ -100,8 +102,8 @@ class ClickHouseStore:
             self._arguments, self._address = _parse(url)
             shorter = [value for value in (connect_timeout_ms, server_selection_timeout_ms) if value]
             self._arguments |= {
-                "connect_timeout": min(shorter) / 1000 if shorter else None,
-                "send_receive_timeout": socket_timeout_ms / 1000 if socket_timeout_ms else None,
+                "connect_timeout": _seconds(min(shorter, default=0)),
+                "send_receive_timeout": _seconds(socket_timeout_ms),
             }
         self._idle: deque[Any] = deque()
         self._inserters: deque[Any] = deque()
@@ -287,9 +289,7 @@ class ClickHouseStore:
         """
         statement, rows = _native(context)
         if settings:
-            statement += " SETTINGS " + ", ".join(
-                f"{name} = {literal(value)}" for name, value in settings.items()
-            )
+            statement += " SETTINGS " + ", ".join(f"{name} = {literal(value)}" for name, value in settings.items())
         try:
             handle = self._inserters.pop()
         except IndexError:
@@ -378,6 +378,11 @@ def _native(context: Any) -> tuple[str, bytes]:
     return statement, body[len(prefix) :]
 
 
+def _seconds(milliseconds: float) -> int:
+    """Whole seconds, rounded up, as clickhouse-connect counts; it has no value for "none" but a very long time."""
+    return math.ceil(milliseconds / 1000) if milliseconds else 10**7
+
+
 def _limits(timeout_ms: int | None) -> dict[str, str]:
     return {} if not timeout_ms else {"max_execution_time": repr(timeout_ms / 1000)}
 
@@ -403,9 +408,7 @@ def _parse(url: str) -> tuple[dict[str, Any], Address]:
     }
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
         if name not in _URL_OPTIONS:
-            raise ConfigurationError(
-                f"the ClickHouse URL has an unknown option {name!r}; known: {_URL_OPTIONS}"
-            )
+            raise ConfigurationError(f"the ClickHouse URL has an unknown option {name!r}; known: {_URL_OPTIONS}")
         flags = {"true": True, "1": True, "false": False, "0": False}
         arguments[name] = flags.get(value.lower(), value) if name in ("verify", "compress") else value
     secrets = {parts.password, unquote(parts.password)} if parts.password else set()

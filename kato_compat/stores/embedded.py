@@ -100,9 +100,7 @@ class _Engines:
         except BaseException:
             os.close(self.descriptor)
             raise
-        self.redis = RedisStore(
-            unix_socket=self.valkey.socket, embedded=True, socket_timeout_ms=socket_timeout_ms
-        )
+        self.redis = RedisStore(unix_socket=self.valkey.socket, embedded=True, socket_timeout_ms=socket_timeout_ms)
         self.clickhouse = ClickHouseStore(path=path / "clickhouse")
 
     def stop(self) -> None:

@@ -288,9 +288,7 @@ def _clickhouse(error: BaseException, text: str) -> PyMongoError:
     if code is None:
         return fail(17, text)
     if "EmbeddedServer" in text:
-        return ConfigurationError(
-            f"{text} (chDB opens one data folder per process and one process per data folder)"
-        )
+        return ConfigurationError(f"{text} (chDB opens one data folder per process and one process per data folder)")
     if code in _CLICKHOUSE_RETRYABLE:
         return AutoReconnect(text)
     if code in _CLICKHOUSE_READONLY:

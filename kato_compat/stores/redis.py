@@ -327,11 +327,7 @@ def _describe(command: Command | Call) -> str:
     if isinstance(command, Call):
         return f"script {command.script.name}"
     name = _text(command[0]).upper()
-    return (
-        f"{name} {_text(command[1])!r}"
-        if len(command) > 1 and name not in ("AUTH", "HELLO", "CONFIG")
-        else name
-    )
+    return f"{name} {_text(command[1])!r}" if len(command) > 1 and name not in ("AUTH", "HELLO", "CONFIG") else name
 
 
 def _text(argument: object) -> str:

@@ -104,7 +104,7 @@ class Valkey:
             self._process.wait(timeout)
             self._process = None
         deadline = time.monotonic() + timeout
-        while self._alive():
+        while self.running():
             if time.monotonic() > deadline:
                 raise ServerSelectionTimeoutError(f"Valkey (process {self.pid}) did not end; {self._log()}")
             time.sleep(0.005)
@@ -140,12 +140,10 @@ class Valkey:
         try:
             while True:
                 try:
-                    folder, info, _ = store.pipeline(
-                        (("CONFIG", "GET", "dir"), ("INFO", "server"), ("DBSIZE",))
-                    )
+                    folder, info, _ = store.pipeline((("CONFIG", "GET", "dir"), ("INFO", "server"), ("DBSIZE",)))
                     break
                 except PyMongoError as error:
-                    ended = self._process.poll() is not None if self._process else not self._alive()
+                    ended = self._process.poll() is not None if self._process else not self.running()
                     if ended or time.monotonic() > deadline:
                         raise ServerSelectionTimeoutError(
                             f"the embedded Valkey in {self.folder} {'ended' if ended else 'does not answer'}; "
@@ -161,7 +159,7 @@ class Valkey:
         found = re.search(rb"process_id:(\d+)", info)
         self.pid = int(found[1]) if found else 0
 
-    def _alive(self) -> bool:
+    def running(self) -> bool:
         """True while a server process holds the folder's lock."""
         descriptor = os.open(self.folder / "valkey.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:

@@ -311,9 +311,7 @@ _H24: Final = rf"(?P<h>{_HOUR24})"
 _H12: Final = rf"(?P<h>{_HOUR12})"
 _NOYEAR: Final = rf"{_MONTH_NAME}{_GAP}{_DAY}(?:[,.stndrh\t ]+|\0)"
 _TIME24: Final = rf"{_T}{_H24}[:.](?P<i>{_MINUTE})(?:[:.](?P<s>{_SECOND}))?"
-_ZONED: Final = (
-    rf"{_T}{_H24}[:.](?P<i>{_MINUTE})[:.](?P<s>{_SECONDLZ}){_SPACE}?(?P<zone>{_CORRECTION}|{_ZONE})"
-)
+_ZONED: Final = rf"{_T}{_H24}[:.](?P<i>{_MINUTE})[:.](?P<s>{_SECONDLZ}){_SPACE}?(?P<zone>{_CORRECTION}|{_ZONE})"
 
 # In timelib's order: of equally long tokens the first one counts.
 _RULES: Final[tuple[tuple[re.Pattern[str], Taker], ...]] = tuple(

@@ -79,6 +79,3 @@ def _ratio(value: Fraction) -> bytes:
     if value.denominator == 1:
         return b"n%d" % value.numerator
     return b"n%d/%d" % (value.numerator, value.denominator)
-
-
-

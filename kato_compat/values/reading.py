@@ -143,9 +143,7 @@ class Reading:
         year, month, day = self.year, self.month, self.day
         hour, minute, second = self.hour, self.minute, self.second
         if year is None or month is None or day is None or hour is None or minute is None or second is None:
-            raise fail(
-                241, f'an incomplete date/time string has been found, with elements missing: "{self.text}"'
-            )
+            raise fail(241, f'an incomplete date/time string has been found, with elements missing: "{self.text}"')
         if self.offset is not None:
             if not zone.is_utc:
                 raise fail(

@@ -9,10 +9,13 @@ from bson.int64 import Int64
 from bson.max_key import MaxKey
 from bson.min_key import MinKey
 from bson.regex import Regex
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from pymongo.errors import OperationFailure
 
 from kato_compat.ir.predicate import And, AtPath, Constant, Not, Or, Predicate, compile_predicate
 from kato_compat.ir.requests import Execute, InsertRows, Select
-from kato_compat.mapping.column import Column, ColumnType
+from kato_compat.sql.column import Column, ColumnType
 from kato_compat.operators.query.push import Element
 from kato_compat.parse.filter import parse_filter
 from kato_compat.sql.fragment import Pushed
@@ -91,6 +94,7 @@ def conditions() -> list[Any]:
         {"$in": [Regex("x.y", "i"), "b"]},
         {"$in": [["a"], ["b", "a"], [["a"]], [[]]]},
     ]
+    found += [{"$in": [[], []]}, {"$in": [[[]], [[], []]]}, {"$eq": [[], []]}, {"$elemMatch": {"$in": [[], []]}}]
     found += [{"$all": ["a", "b"]}, {"$all": [["a"]]}, {"$all": [["a"], ["b"]]}, {"$all": []}]
     found += [{"$regex": pattern, "$options": options} for pattern in PATTERNS for options in ("", "i", "m", "s", "x")]
     found += [{"$exists": True}, {"$exists": False}]
@@ -125,7 +129,7 @@ def table(clickhouse_store: Any) -> Iterator[Any]:
         )
         store.insert_rows(InsertRows("push_tests", name, ("row", name), list(enumerate(values))))
     yield store
-    store.execute(Execute("DROP DATABASE push_tests"))
+    store.execute(Execute("DROP DATABASE push_tests SYNC"))
 
 
 def leaves_of(node: Predicate) -> list[AtPath]:
@@ -224,3 +228,58 @@ def test_element_is_never_unwound() -> None:
     fragment = leaf.test.push(Element("x", ColumnType.STRINGS))
     assert fragment is not None
     assert fragment.sql.text == "0"
+
+
+LETTERS = "ab.\n\\^$kK\u212a\u017fs\u0130iI\u0131é\0"
+TEXTS = st.text(LETTERS, max_size=5)
+ROWS = {
+    "name": TEXTS,
+    "n": st.integers(0, 9) | st.integers(0, 2**32 - 1),
+    "list": st.lists(TEXTS, max_size=3),
+    "lists": st.lists(st.lists(TEXTS, max_size=2), max_size=2),
+}
+OPERANDS = st.one_of(
+    TEXTS, st.integers(-1, 9), st.floats(-1, 9), st.integers(0, 2**33), st.lists(TEXTS, max_size=2), ROWS["lists"]
+)
+PIECES = st.lists(st.sampled_from([*"ab.^$*kKsi|?+\n", "\\.", "\\\\", ".*", "\\Z", "[ab]", "a{2}", "\\b"]), max_size=5)
+CONDITIONS = st.one_of(
+    st.builds(
+        lambda pattern, options: {"$regex": "".join(pattern), "$options": options},
+        PIECES,
+        st.sampled_from(["", "i", "m", "s", "x", "is"]),
+    ),
+    st.builds(lambda name, value: {name: value}, st.sampled_from(["$eq", "$gt", "$gte", "$lt", "$lte"]), OPERANDS),
+    st.builds(lambda values: {"$in": values}, st.lists(OPERANDS, min_size=2, max_size=4)),
+    st.builds(lambda value: {"$elemMatch": {"$eq": value}}, OPERANDS),
+    st.builds(lambda value: {"$elemMatch": {"$gt": value, "$ne": "b"}}, OPERANDS),
+    st.builds(lambda pair: {"$mod": list(pair)}, st.tuples(st.integers(1, 9), st.integers(-2, 9))),
+)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@given(data=st.data(), condition=CONDITIONS, name=st.sampled_from(sorted(COLUMNS)))
+def test_pushed_is_python_on_anything(clickhouse_store: Any, data: st.DataObject, condition: Any, name: str) -> None:
+    """As `test_pushed_is_python`, on generated values and conditions."""
+    column = COLUMNS[name][0]
+    try:
+        predicate = parse_filter({name: condition})
+    except OperationFailure:
+        assume(False)
+    for leaf in leaves_of(predicate):
+        fragment = leaf.test.push(column)
+        if fragment is None:
+            continue
+        values = data.draw(st.lists(ROWS[name], min_size=1, max_size=20))
+        expected = [int(compile_predicate(leaf)({name: value})) for value in values]
+        if fragment.sql.text in ("0", "1"):
+            assert expected == [int(fragment.sql.text)] * len(values)
+            continue
+        source = f"SELECT arrayJoin({{rows:Array({column.type.value})}}) AS {name}"
+        # The last row gives the array its dimensions, which empty lists do not have.
+        rows = [*values, [["a"]]] if name == "lists" else values
+        request = Select(f"SELECT {fragment.sql.text} FROM ({source})", {**fragment.sql.parameters, "rows": rows})
+        answers = [row[0] for row in clickhouse_store.select(request)][: len(values)]
+        if fragment.exact:
+            assert expected == answers, (condition, fragment, values)
+        else:
+            assert all(found in (0, 1) and found >= wanted for found, wanted in zip(answers, expected, strict=True))

@@ -27,20 +27,36 @@ def run_flow(flow: Generator[Any, Any, Any]) -> Any:
     return stop.value.value
 
 
+class Source(ListReader):
+    """A reader that remembers whether it was closed."""
+
+    closed = False
+
+    def close(self) -> Flow[None]:
+        self.closed = True
+        yield from super().close()
+
+
 class Deployment:
-    """`Collections` over lists of documents; `reads` are the (collection, number of stages) that were read."""
+    """`Collections` over lists of documents; `reads` are the (collection, number of stages) that were read.
+
+    `sources` are the readers that were opened.
+    """
 
     def __init__(self, collections: dict[str, Documents], **options: Any) -> None:
         self.data = {name: [normalise(each) for each in documents] for name, documents in collections.items()}
         self.unique: dict[str, list[tuple[tuple[str, ...], bool]]] = {}
         self.reads: list[tuple[str, int]] = []
+        self.sources: list[Source] = []
         self.environment = Environment("db", "c", self, **options)
 
     def open(self, database: str, collection: str, pipeline: Pipeline, frame: Frame | None = None) -> Flow[Reader]:
         yield from ()
         self.reads.append((collection, len(pipeline.stages)))
         environment = replace(self.environment, collection=collection, frame=frame or new_frame())
-        return PipelineReader(ListReader(list(self.data.get(collection, []))), pipeline, environment)
+        source = Source(list(self.data.get(collection, [])))
+        self.sources.append(source)
+        return PipelineReader(source, pipeline, environment)
 
     def read(self, database: str, collection: str, pipeline: Pipeline, frame: Frame | None = None) -> Flow[Documents]:
         return (yield from drain((yield from self.open(database, collection, pipeline, frame))))

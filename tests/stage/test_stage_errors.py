@@ -87,6 +87,7 @@ ONE = [{"_id": 1}]
         ({"$bucket": {"groupBy": "$a", "boundaries": 1}}, 40200),
         ({"$bucket": {"groupBy": 1, "boundaries": [0, 1]}}, 40202),
         ({"$bucket": {"groupBy": "$_id", "boundaries": [5, 6]}}, 7158303),
+        ({"$bucket": {"groupBy": "$a", "boundaries": [0, 1], "output": {"_id": {"$sum": 1}}}}, 15948),
         ({"$bucketAuto": 1}, 40240),
         ({"$bucketAuto": {"groupBy": 1, "buckets": 1}}, 40239),
         ({"$bucketAuto": {"groupBy": "$a", "buckets": "1"}}, 40241),

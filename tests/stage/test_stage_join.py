@@ -1,10 +1,14 @@
 """`$lookup`, `$graphLookup` and `$unionWith` (MongoDB manual: their pages; Query for Null or Missing Fields)."""
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from bson import Decimal128, Int64
 from bson.regex import Regex
+from pymongo.errors import OperationFailure
+
+from kato_compat.operators.stage import lookup
 
 NAN = float("nan")
 
@@ -294,3 +298,57 @@ def test_joins_inside_facets(aggregate: Any) -> None:
     assert aggregate([{"_id": 1}, {"_id": 2}], [stage], others) == [
         {"x": [{"_id": 1, "y": {"_id": 7, "b": 1}}], "z": [{"n": 3}]}
     ]
+
+
+def test_readers_of_other_collections_are_closed(aggregate: Any, deployment: Any) -> None:
+    for pipeline in (
+        [{"$unionWith": "f"}, {"$limit": 2}],
+        [{"$unionWith": "f"}],
+        [{"$facet": {"x": [{"$unionWith": "f"}, {"$limit": 2}]}}],
+        [{"$unionWith": "f"}, {"$set": {"a": {"$toInt": "$text"}}}],
+        [{"$lookup": {"from": "f", "localField": "_id", "foreignField": "_id", "as": "x"}}, {"$limit": 1}],
+    ):
+        held = deployment({"c": [{"_id": 1}], "f": [{"_id": n, "text": "1" if n < 1500 else "x"} for n in range(3000)]})
+        with suppress(OperationFailure):
+            aggregate([], pipeline, deployment=held)
+        assert [source.closed for source in held.sources] == [True]
+
+
+MIXED = [1, 1.0, Decimal128("1"), Int64(2), None, "x", [], [1], [[1]], {"x": 1}, True, NAN, Regex("x")]
+
+
+def test_a_hash_finds_what_testing_each_document_finds(aggregate: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    documents = [*({"_id": n, "a": value} for n, value in enumerate(MIXED)), {"_id": 99}]
+    foreign = [*({"_id": n, "b": value} for n, value in enumerate(MIXED)), {"_id": 99}]
+    stage = {
+        "$lookup": {
+            "from": "f",
+            "let": {"a": "$a"},
+            "pipeline": [{"$match": {"$expr": {"$eq": ["$$a", "$b"]}}}, {"$project": {"_id": 1}}],
+            "as": "x",
+        }
+    }
+    hashed = aggregate(documents, [stage], {"f": foreign})
+    assert [each["_id"] for each in hashed[0]["x"]] == [0, 1, 2]
+    monkeypatch.setattr(lookup, "key_equality", lambda pipeline: None)
+    assert repr(aggregate(documents, [stage], {"f": foreign})) == repr(hashed)
+
+
+@pytest.mark.parametrize("path", ["b", "b.c"])
+def test_reading_by_value_and_reading_all_find_the_same(
+    path: str, aggregate: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    single = [value for value in MIXED if type(value) is not list]
+    foreign = [
+        *({"_id": n, "b": value} for n, value in enumerate(MIXED)),
+        *({"_id": n + 100, "b": {"c": value}} for n, value in enumerate(MIXED)),
+        *({"_id": n + 200, "b": [{"c": value}, {"c": "y"}]} for n, value in enumerate(MIXED)),
+        {"_id": 99},
+    ]
+    stage = {"$lookup": {"from": "f", "localField": "a", "foreignField": path, "as": "x"}}
+    for value in single:
+        documents = [{"_id": 1, "a": value}]
+        monkeypatch.setattr(lookup, "_ASKED", 2000)
+        by_value = aggregate(documents, [stage], {"f": foreign})
+        monkeypatch.setattr(lookup, "_ASKED", 0)
+        assert repr(aggregate(documents, [stage], {"f": foreign})) == repr(by_value)

@@ -12,6 +12,7 @@ from kato_compat.ir.stage import Documents, Environment
 from kato_compat.operators.stage.limit import Limit, Skip
 from kato_compat.operators.stage.match import Match
 from kato_compat.operators.stage.sort import Sort
+from kato_compat.parse import optimize
 from kato_compat.parse.expression import Context
 from kato_compat.parse.pipeline import parse_pipeline
 
@@ -96,6 +97,50 @@ def test_neighbouring_matches_become_one() -> None:
     assert first == second
 
 
+@pytest.mark.parametrize(
+    ("stages", "names"),
+    [
+        ([{"$sort": {"a": 1}}, {"$match": {"$expr": "$a"}}], ["$match", "$sort"]),
+        ([{"$set": {"a": 1}}, {"$match": {"b": 1}}], ["$match", "$set"]),
+        ([{"$set": {"a": 1}}, {"$match": {"a.c": 1}}], ["$set", "$match"]),
+        ([{"$set": {"a": 1}}, {"$match": {"$expr": "$b"}}], ["$set", "$match"]),
+        ([{"$set": {"a": 1}}, {"$match": {"a": 1, "b": 1}}], ["$match", "$set", "$match"]),
+        ([{"$set": {"a": 1}}, {"$match": {"$or": [{"a": 1}, {"b": 1}]}}], ["$set", "$match"]),
+        ([{"$unset": "a"}, {"$match": {"a": None}}], ["$unset", "$match"]),
+        ([{"$unset": "a"}, {"$match": {"b": None}}], ["$match", "$unset"]),
+        ([{"$project": {"a": 1}}, {"$match": {"a.b": 1}}], ["$match", "$project"]),
+        ([{"$project": {"a": 1}}, {"$match": {"b": None}}], ["$project", "$match"]),
+        ([{"$project": {"a": "$b"}}, {"$match": {"a": 1}}], ["$project", "$match"]),
+        ([{"$unwind": "$a.b"}, {"$match": {"c": 1}}], ["$match", "$unwind"]),
+        ([{"$unwind": "$a.b"}, {"$match": {"a.c": 1}}], ["$unwind", "$match"]),
+        ([{"$unwind": {"path": "$a", "includeArrayIndex": "i"}}, {"$match": {"i": 1}}], ["$unwind", "$match"]),
+        ([{"$limit": 1}, {"$match": {"a": 1}}], ["$limit", "$match"]),
+        ([{"$group": {"_id": "$a"}}, {"$match": {"a": 1}}], ["$group", "$match"]),
+        (
+            [{"$lookup": {"from": "c", "pipeline": [], "as": "x.y"}}, {"$match": {"a": 1, "x.z": 1}}],
+            ["$match", "$lookup", "$match"],
+        ),
+        (
+            [{"$unwind": "$a"}, {"$match": {"a": 1}}, {"$sort": {"a": 1}}, {"$match": {"b": 1}}],
+            ["$match", "$unwind", "$match", "$sort"],
+        ),
+    ],
+)
+def test_a_match_goes_before_what_leaves_its_fields_alone(
+    stages: list[Any], names: list[str], aggregate: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [stage.spec.name for stage in parsed(*stages)] == names
+    values = [1, None, [1, 2], {"b": [1, 3], "c": 1}, [{"b": 1}]]
+    documents = [
+        {"_id": n * 10 + m, "a": a, "b": b, "c": 1, "x": {"z": m % 2}}
+        for n, a in enumerate(values)
+        for m, b in enumerate(values)
+    ]
+    actual = aggregate([*documents, {"_id": 99}], stages)
+    monkeypatch.setattr(optimize, "REWRITES", ())
+    assert actual == aggregate([*documents, {"_id": 99}], stages)
+
+
 def test_neighbouring_limits_and_skips_become_one() -> None:
     assert parsed({"$limit": 5}, {"$limit": 3}, {"$skip": 1}, {"$skip": 2}) == [Limit(3), Skip(3)]
     most = Int64(2**63 - 1)
@@ -109,7 +154,7 @@ def test_a_sort_keeps_what_can_get_through() -> None:
     sort = {"$sort": {"a": 1}}
     assert limits(sort, {"$limit": 3}) == [3]
     assert limits(sort, {"$skip": 2}, {"$limit": 3}) == [5]
-    assert limits(sort, {"$match": {"a": 1}}, {"$limit": 3}) == [None]
+    assert limits(sort, {"$unwind": "$b"}, {"$limit": 3}) == [None]
     assert limits(sort, {"$skip": 2}) == [None]
 
 
@@ -188,3 +233,47 @@ def test_input_is_never_changed(aggregate: Any, deployment: Any) -> None:
     ):
         assert aggregate([], [stage], deployment=held)
         assert repr(held.data) == before
+
+
+class Batched:
+    """Documents in batches of one size."""
+
+    def __init__(self, documents: Documents, size: int) -> None:
+        self.batches = [documents[start : start + size] for start in range(0, len(documents), size)]
+
+    def fetch(self) -> Flow[Documents | None]:
+        yield from ()
+        return self.batches.pop(0) if self.batches else None
+
+    def close(self) -> Flow[None]:
+        yield from ()
+        self.batches = []
+
+
+@pytest.mark.parametrize(
+    "pipeline",
+    [
+        [],
+        [{"$match": {"n": {"$gt": 2}}}, {"$skip": 3}, {"$limit": 4}],
+        [{"$unwind": "$tags"}, {"$group": {"_id": "$tags", "n": {"$push": "$n"}}}, {"$sort": {"_id": 1}}],
+        [{"$sort": {"n": -1, "_id": 1}}, {"$limit": 5}, {"$skip": 1}],
+        [{"$facet": {"a": [{"$skip": 2}, {"$limit": 3}], "b": [{"$sortByCount": "$n"}], "c": [{"$limit": 1}]}}],
+        [{"$bucketAuto": {"groupBy": "$n", "buckets": 3}}],
+        [{"$limit": 7}, {"$count": "n"}],
+        [{"$unionWith": {"pipeline": [{"$documents": [{"n": 1}]}]}}, {"$limit": 16}, {"$skip": 14}],
+        [{"$limit": 3}, {"$facet": {"a": [{"$group": {"_id": None, "n": {"$sum": "$n"}}}]}}],
+    ],
+    ids=str,
+)
+def test_the_size_of_batches_changes_nothing(pipeline: list[Any], aggregate: Any) -> None:
+    documents = [{"_id": n, "n": n * 7 % 5, "tags": [n % 2, n % 3]} for n in range(15)]
+    expected = aggregate(documents, pipeline)
+    for size in (1, 2, 4, 15):
+        reader = PipelineReader(
+            Batched(documents, size), parse_pipeline(pipeline, Context(database="db")), Environment("db", "c")
+        )
+        found: Documents = []
+        while (batch := fetch(reader)) is not None:
+            assert batch
+            found.extend(batch)
+        assert found == expected

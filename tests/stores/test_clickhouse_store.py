@@ -82,6 +82,12 @@ def one(store: ClickHouseStore, declared: str, value: Any) -> Any:
     return rows[0][0]
 
 
+def drain(store: ClickHouseStore, scan: Any) -> None:
+    """Read `scan` to its end."""
+    while store.next_block(scan):
+        pass
+
+
 @pytest.mark.parametrize("value", STRINGS, ids=lambda value: repr(value[:20]))
 def test_strings_come_back_exactly(store: ClickHouseStore, value: str) -> None:
     for declared, bound in [
@@ -202,7 +208,7 @@ def test_instants_are_utc(store: ClickHouseStore) -> None:
     with pytest.raises(TypeError):
         one(store, "DateTime64(3, 'Europe/Rome')", instant)
     rows = store.select(Select("SELECT toString(toDateTime(0)), toDateTime(0)"))
-    assert rows == [("1970-01-01 00:00:00", datetime.datetime(1970, 1, 1))]  # noqa: DTZ001
+    assert rows == [("1970-01-01 00:00:00", datetime.datetime(1970, 1, 1))]
 
 
 @pytest.mark.parametrize("sql", ["SELECT unhex('ff41')", "SELECT ['a', unhex('c3')]", "SELECT map('k', unhex('80'))"])
@@ -242,16 +248,18 @@ def test_types_of_columns_are_asked_again_after_a_statement(store: ClickHouseSto
 
 
 def test_deduplication_token(store: ClickHouseStore, table: str) -> None:
-    for token, number in [("block-1", 1), ("block-1", 1), ("block-2", 1), (None, 1)]:
+    counts = []
+    for token, number in [("block-1", 1), ("block-1", 1), ("block-1", 2), ("block-2", 1)]:
         store.insert_rows(InsertRows(table, "t", ("a",), [(number,)], token))
-    # Without a token the block's content is its token, and this content is known.
-    assert store.select(Select(f"SELECT count() FROM {table}.t"))[0][0] in (2, 3)
+        counts.append(store.select(Select(f"SELECT count() FROM {table}.t"))[0][0])
+    # The token decides, not the rows.
+    assert counts == [1, 1, 1, 2]
     with pytest.raises(ValueError, match="token"):
         store.insert_rows(InsertRows(table, "t", ("a",), [(1,)], "a'b"))
 
 
 def test_a_failed_insert_stores_nothing(store: ClickHouseStore, table: str) -> None:
-    with pytest.raises(Exception, match=r"(?s).*"):
+    with pytest.raises(TypeError):
         store.insert_rows(InsertRows(table, "t", ("a", "b"), [(1, ["x"]), (2, None)]))
     assert store.select(Select(f"SELECT count() FROM {table}.t")) == [(0,)]
     with pytest.raises(OperationFailure) as raised:
@@ -315,8 +323,7 @@ def test_a_scan_that_fails_on_the_way(store: ClickHouseStore) -> None:
     scan = store.open_scan(OpenScan("SELECT throwIf(number = 900000) FROM numbers(1000000)"))
     assert store.next_block(scan)[0] == (0,)
     with pytest.raises(OperationFailure) as raised:
-        while store.next_block(scan):
-            pass
+        drain(store, scan)
     assert raised.value.details is not None
     assert raised.value.details["clickhouseCode"] == 395
     assert store.next_block(scan) == []
@@ -359,8 +366,7 @@ def test_errors_of_the_engine_keep_its_code(store: ClickHouseStore, sql: str, co
     assert str(raised.value).startswith(store.address)
     assert raised.value.__cause__ is not None
     with pytest.raises(OperationFailure) as raised:
-        scan = store.open_scan(OpenScan(sql))
-        store.next_block(scan)
+        drain(store, store.open_scan(OpenScan(sql)))
     assert raised.value.code == code
 
 

@@ -70,6 +70,12 @@ def hanging_up(answers: dict[bytes, bytes]) -> Iterator[tuple[int, list[bytes]]]
     thread.join(5)
 
 
+def drain(store: ClickHouseStore, scan: object) -> None:
+    """Read `scan` to its end."""
+    while store.next_block(scan):  # type: ignore[arg-type]
+        pass
+
+
 def never_told(error: BaseException | None) -> bool:
     """Whether neither form of the password is in the error, its details or its causes."""
     while error is not None:
@@ -93,15 +99,15 @@ def test_redis_refused() -> None:
 
 
 def test_redis_unknown_host_and_missing_socket(tmp_path: Path) -> None:
-    with pytest.raises(ServerSelectionTimeoutError, match="host.invalid"):
+    with pytest.raises(ServerSelectionTimeoutError, match=r"host\.invalid"):
         RedisStore("redis://host.invalid").ping()
-    with pytest.raises(ServerSelectionTimeoutError, match="none.sock"):
+    with pytest.raises(ServerSelectionTimeoutError, match=r"none\.sock"):
         RedisStore(unix_socket=tmp_path / "none.sock").ping()
 
 
 def test_redis_without_tls(valkey: ValkeyServer) -> None:
     with pytest.raises(ServerSelectionTimeoutError):
-        RedisStore(valkey.url.replace("redis:", "rediss:")).ping()
+        RedisStore(valkey.url.replace("redis:", "rediss:"), connect_timeout_ms=200).ping()
 
 
 def test_redis_that_never_answers() -> None:
@@ -226,7 +232,7 @@ def test_clickhouse_refused() -> None:
 
 
 def test_clickhouse_unknown_host() -> None:
-    with pytest.raises(ServerSelectionTimeoutError, match="host.invalid"):
+    with pytest.raises(ServerSelectionTimeoutError, match=r"host\.invalid"):
         ClickHouseStore("http://host.invalid").ping()
 
 
@@ -256,8 +262,7 @@ def test_clickhouse_killed_between_and_within_requests(engines_folder: Path) -> 
         assert len(store.next_block(scan)) > 1000
         server.stop()
         with pytest.raises(AutoReconnect):
-            while store.next_block(scan):
-                pass
+            drain(store, scan)
         with pytest.raises(ServerSelectionTimeoutError):
             store.select(Select("SELECT 1"))
         with pytest.raises(ServerSelectionTimeoutError):
@@ -314,7 +319,7 @@ def test_forked_child_of_an_embedded_client(embedded: Embedded) -> None:
         assert in_child(work).startswith(InvalidOperation.__name__)
     assert in_child(lambda: Embedded.open(embedded.path)).startswith("ConfigurationError")
     assert in_child(lambda: Embedded.open(embedded.path / "x")).startswith("ConfigurationError")
-    assert in_child(lambda: in_child(lambda: Embedded.open(embedded.path / "x"))).startswith("'ConfigurationError")
+    assert in_child(lambda: in_child(lambda: Embedded.open(embedded.path / "x")))[1:].startswith("ConfigurationError")
     assert in_child(lambda: ClickHouseStore(path=embedded.path / "x").ping()).startswith("InvalidOperation")
     # A child that closes what it inherited takes nothing from its parent.
     assert in_child(embedded.close) == "None"

@@ -164,9 +164,7 @@ Median = register(
             "7.0",
             "The value below which half of all numbers lie.",
             examples=(
-                Example(
-                    ({"a": 1}, {"a": 2}, {"a": 3}), {"$median": {"input": "$a", "method": "approximate"}}, 2.0
-                ),
+                Example(({"a": 1}, {"a": 2}, {"a": 3}), {"$median": {"input": "$a", "method": "approximate"}}, 2.0),
             ),
         ),
         7436100,

@@ -278,9 +278,7 @@ class DateDiff(Operation):
             if zone is None:
                 return None
             begin = _instant(first, "$dateDiff", "startDate")
-            return Int64(
-                timeunit.difference(begin, _instant(last, "$dateDiff", "endDate"), unit, zone, weekday)
-            )
+            return Int64(timeunit.difference(begin, _instant(last, "$dateDiff", "endDate"), unit, zone, weekday))
 
         return evaluate
 
@@ -291,9 +289,7 @@ def _instant(value: Any, name: str, parameter: str) -> int:
     return instant_of(value)
 
 
-def _checked(
-    node: Operation, unit: Expression, weekday: Expression | None, timezone: Expression | None
-) -> Expression:
+def _checked(node: Operation, unit: Expression, weekday: Expression | None, timezone: Expression | None) -> Expression:
     """`node`, or null where a constant argument makes it null whatever the document; raises for wrong constants."""
     name = node.spec.name
     if _is_null(unit):

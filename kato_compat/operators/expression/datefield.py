@@ -62,18 +62,14 @@ def present(*expressions: Expression | None) -> tuple[Expression, ...]:
     return tuple(expression for expression in expressions if expression is not None)
 
 
-def date_and_zone(
-    name: str, operand: Any, context: ExpressionContext
-) -> tuple[Expression, Expression | None]:
+def date_and_zone(name: str, operand: Any, context: ExpressionContext) -> tuple[Expression, Expression | None]:
     """Parse the operand that all operators of this module take: (date, timezone).
 
     Raises 40535 for an unknown field, 40536 for an array that is not of one element, 40539 without a date.
     """
     if type(operand) is list:
         if len(operand) != 1:
-            raise fail(
-                40536, f"{name} accepts exactly one argument if given an array, but was given {len(operand)}"
-            )
+            raise fail(40536, f"{name} accepts exactly one argument if given an array, but was given {len(operand)}")
         return context.parse(operand[0]), None
     if type(operand) is not dict or next(iter(operand), "").startswith("$"):
         return context.parse(operand), None

@@ -22,9 +22,7 @@ def merge_into(result: dict[str, Any], value: Any, code: int = 40400) -> None:
         return
     fields = fields_of(value)
     if fields is None:
-        raise fail(
-            code, f"$mergeObjects requires object inputs, but input {shown(value)} is of type {alias_of(value)}"
-        )
+        raise fail(code, f"$mergeObjects requires object inputs, but input {shown(value)} is of type {alias_of(value)}")
     result.update(fields)
 
 
@@ -136,9 +134,7 @@ def _field_name(name: str, raw: Any) -> str:
             f"Did you mean {{$literal: '{raw}'}}?",
         )
     if type(raw) is list or (type(raw) is dict and next(iter(raw), "") not in ("$literal", "$const")):
-        raise fail(
-            4161106, f"{name} requires 'field' to evaluate to a constant, but got a non-constant argument"
-        )
+        raise fail(4161106, f"{name} requires 'field' to evaluate to a constant, but got a non-constant argument")
     value = next(iter(raw.values())) if type(raw) is dict else raw
     if type(value) is not str:
         raise fail(4161107, f"{name} requires 'field' to evaluate to type String, but got {alias_of(value)}")
@@ -361,8 +357,7 @@ def _entry(item: Any) -> tuple[str, Any]:
     if len(fields) != 2:
         raise fail(
             40392,
-            "$arrayToObject requires an object keys of 'k' and 'v'. "
-            f"Found incorrect number of keys:{len(fields)}",
+            f"$arrayToObject requires an object keys of 'k' and 'v'. Found incorrect number of keys:{len(fields)}",
         )
     if "k" not in fields or "v" not in fields:
         raise fail(

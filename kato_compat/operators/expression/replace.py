@@ -36,9 +36,7 @@ class Trimming(Operation):
                 raise fail(50694, f"{name} found an unknown argument: {field}")
         if "input" not in operand:
             raise fail(50695, f"{name} requires an 'input' field")
-        return cls(
-            context.parse(operand["input"]), context.parse(operand["chars"]) if "chars" in operand else None
-        )
+        return cls(context.parse(operand["input"]), context.parse(operand["chars"]) if "chars" in operand else None)
 
     @property
     def children(self) -> tuple[Expression, ...]:

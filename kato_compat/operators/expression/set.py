@@ -75,9 +75,7 @@ class SetUnion(Operation):
             return value
         if value is None or value is MISSING:
             return None
-        raise fail(
-            17043, f"All operands of $setUnion must be arrays. One argument is of type: {alias_of(value)}"
-        )
+        raise fail(17043, f"All operands of $setUnion must be arrays. One argument is of type: {alias_of(value)}")
 
     def compile(self) -> Evaluator:
         """See `Expression.compile`."""
@@ -136,8 +134,7 @@ class SetIntersection(Operation):
                         return None
                     raise fail(
                         17047,
-                        "All operands of $setIntersection must be arrays. One argument is of type: "
-                        + alias_of(items),
+                        "All operands of $setIntersection must be arrays. One argument is of type: " + alias_of(items),
                     )
                 if current is not None and not current:
                     continue

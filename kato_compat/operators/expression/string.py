@@ -182,9 +182,7 @@ class Strcasecmp(Operation):
         Kind.EXPRESSION,
         "1.0",
         "-1, 0 or 1 as the first string sorts before, equal to or after the second without ASCII case.",
-        examples=(
-            Example(({"q": "13Q1"}, {"q": "13q4"}, {}), {"$strcasecmp": ["$q", "13Q4"]}, [-1, 0, -1]),
-        ),
+        examples=(Example(({"q": "13Q1"}, {"q": "13q4"}, {}), {"$strcasecmp": ["$q", "13Q4"]}, [-1, 0, -1]),),
     )
 
     left: Expression

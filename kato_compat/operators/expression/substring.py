@@ -159,9 +159,7 @@ def _substring_code_points(value: Any, start: Any, length: Any) -> str:
             raise fail(codes[0], f"$substrCP: {what} must be a numeric type (is BSON type {alias_of(number)})")
         whole = integral(number)
         if whole is None:
-            raise fail(
-                codes[1], f"$substrCP: {what} cannot be represented as a 32-bit integral value: {shown(number)}"
-            )
+            raise fail(codes[1], f"$substrCP: {what} cannot be represented as a 32-bit integral value: {shown(number)}")
         numbers.append(whole)
     begin, size = numbers
     if size < 0:

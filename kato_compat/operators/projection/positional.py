@@ -9,7 +9,7 @@ from kato_compat.ir.matching import in_server_order
 from kato_compat.ir.predicate import AtPath, Computed, Predicate, leaves, matched_index
 from kato_compat.ir.projection import Document, Rewrite, Rewriter
 from kato_compat.ir.registry import register
-from kato_compat.ir.spec import Kind, Spec
+from kato_compat.ir.spec import Example, Kind, Spec
 from kato_compat.values.paths import Path
 
 
@@ -23,6 +23,8 @@ class Positional(Rewrite):
         Kind.PROJECTION,
         "2.2",
         "Keeps the first element of an array that matches the filter: ``find({a: {$gt: 1}}, {'a.$': 1})``.",
+        # What is no array is kept whole, whatever the filter.
+        examples=(Example(({"_id": 1, "a": 2, "b": 3},), {"a.$": 1}, [{"_id": 1, "a": 2}]),),
     )
     predicate: Predicate
 

@@ -16,7 +16,7 @@ from bson.max_key import MaxKey
 from bson.min_key import MinKey
 
 from kato_compat.ir.predicate import And, AtPath, Constant, Not, Or, Predicate
-from kato_compat.mapping.column import Column, ColumnType
+from kato_compat.sql.column import Column, ColumnType
 from kato_compat.operators.query.literal import anchored, literal, prefix
 from kato_compat.sql.fragment import Pushed, Sql, bind, join
 from kato_compat.values.types import BsonType, is_number
@@ -129,9 +129,12 @@ def _among(values: list[Any], kind: str, column: Column) -> list[Pushed]:
         return []
     if len(values) == 1:
         return [_exact("%s = %s", column.sql, bind(values[0], kind))]
-    if kind in ("String", "UInt32"):
-        return [_exact("%s IN %s", column.sql, bind(values, f"Array({kind})"))]
-    return [_exact("has(%s, %s)", bind(values, f"Array({kind})"), column.sql)]
+    if kind == "Array(Array(String))":
+        # ClickHouse does not cast [[], []] to an array of three dimensions.
+        return [_exact("%s = %s", column.sql, bind(value, kind)) for value in values]
+    if kind == "Array(String)":
+        return [_exact("has(%s, %s)", bind(values, f"Array({kind})"), column.sql)]
+    return [_exact("%s IN %s", column.sql, bind(values, f"Array({kind})"))]
 
 
 def _holding(values: list[Any], kind: str, column: Column) -> list[Pushed]:

@@ -96,6 +96,8 @@ class Bucket(Stage):
                     raise fail(
                         40196, f"The $bucket 'output' field must be an object, but found type: {alias_of(value)}."
                     )
+                if "_id" in value:
+                    raise fail(15948, "a group's _id may only be specified once")
                 output = value
             else:
                 raise fail(40197, f"Unrecognized option to $bucket: {name}.")

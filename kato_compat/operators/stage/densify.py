@@ -1,8 +1,9 @@
 """`$densify`: documents for the values of a field that are missing from a sequence."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any, ClassVar, Final
 
 from bson.datetime_ms import DatetimeMS
@@ -12,6 +13,7 @@ from kato_compat.ir.registry import register
 from kato_compat.ir.spec import Example, Kind, Spec
 from kato_compat.ir.stage import Documents, Environment, Running, Stage, StageContext
 from kato_compat.operators.stage.specification import read, strings
+from kato_compat.operators.stage.spill import Sorter
 from kato_compat.values import timeunit
 from kato_compat.values.dates import date_of
 from kato_compat.values.equality import equality_key
@@ -174,36 +176,31 @@ class Densify(Stage):
 
     def start(self, environment: Environment) -> Running:
         """See `Stage.start`."""
-        return _Densifying(self)
+        return _Densifying(self, environment)
 
 
 class _Densifying(Running):
-    """The documents are gathered and sorted; the new ones are put between them while they are given out."""
+    """The documents are sorted, on disk where they are many; the new ones come between them while they are read."""
 
-    def __init__(self, stage: Densify) -> None:
+    def __init__(self, stage: Densify, environment: Environment) -> None:
         self._stage = stage
-        self._held: Documents = []
+        runner = stage.sort.compile(environment.frame)
+        self._sorter = Sorter("$densify", environment, runner.sorted, runner.key)
 
     def push(self, batch: Documents) -> Documents:
         """See `Running.push`."""
-        self._held.extend(batch)
+        self._sorter.add(batch)
         return []
 
     def finish(self) -> Iterator[Documents]:
         """See `Running.finish`."""
-        documents, self._held = self._stage.sort.compile().sorted(self._held), []
-        batch: Documents = []
-        for document in _Sequence(self._stage).run(documents):
-            batch.append(document)
-            if len(batch) == _BATCH:
-                yield batch
-                batch = []
-        if batch:
+        documents = _Sequence(self._stage).run(self._sorter.items())
+        while batch := list(islice(documents, _BATCH)):
             yield batch
 
     def close(self) -> None:
         """See `Running.close`."""
-        self._held = []
+        self._sorter.close()
 
 
 class _Sequence:
@@ -221,7 +218,7 @@ class _Sequence:
         self._last: dict[Any, tuple[dict[str, Any], Any]] = {}
         self._made = 0
 
-    def run(self, documents: Documents) -> Iterator[dict[str, Any]]:
+    def run(self, documents: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """All documents, those made among them."""
         bounds = self._range.bounds
         if bounds == "full":
@@ -279,7 +276,7 @@ class _Sequence:
 
     def _walk(
         self,
-        documents: Documents,
+        documents: Iterable[dict[str, Any]],
         step: Callable[[dict[str, Any], Any], Iterator[dict[str, Any]]],
     ) -> Iterator[dict[str, Any]]:
         for document in documents:
@@ -316,7 +313,7 @@ class _Sequence:
         self._current = last[1]
         yield from self._between(document, value, fields)
 
-    def _full(self, documents: Documents) -> Iterator[dict[str, Any]]:
+    def _full(self, documents: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         lowest: Any = None
         highest: Any = None
 
@@ -354,7 +351,7 @@ class _Sequence:
             for _, new in self._make(following, end, fields):
                 yield new
 
-    def _explicit(self, documents: Documents) -> Iterator[dict[str, Any]]:
+    def _explicit(self, documents: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         bounds = self._range.bounds
         assert type(bounds) is tuple
         lower, upper = bounds

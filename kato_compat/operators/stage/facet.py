@@ -81,6 +81,10 @@ class _Faceting(FlowRunning):
             result[name] = yield from feed.finish()
         return [result]
 
+    def release(self) -> Flow[None]:
+        for _, feed in self._branches:
+            yield from feed.release()
+
     def close(self) -> None:
         for _, feed in self._branches:
             feed.close()

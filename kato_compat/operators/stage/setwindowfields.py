@@ -1,7 +1,8 @@
 """`$setWindowFields`: fields computed from other documents of a partition."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
+from itertools import groupby, islice
 from typing import Any, ClassVar
 
 from kato_compat.errors import fail
@@ -12,10 +13,11 @@ from kato_compat.ir.spec import Example, Kind, Spec, Status
 from kato_compat.ir.stage import Documents, Environment, Running, Stage, StageContext
 from kato_compat.ir.window import Column, Ordering, Windowed, WindowFunction
 from kato_compat.operators.stage.specification import read
+from kato_compat.operators.stage.spill import Sorter
 from kato_compat.values.equality import equality_key
 from kato_compat.values.missing import MISSING
 from kato_compat.values.naming import document_path
-from kato_compat.values.order import sort_key
+from kato_compat.values.order import SortKey, sort_key
 from kato_compat.values.paths import Path
 from kato_compat.values.types import alias_of
 
@@ -27,7 +29,7 @@ _BATCH = 1024
 class SetWindowFields(Stage):
     """`$setWindowFields` (MongoDB manual: $setWindowFields (aggregation)).
 
-    Documents come out sorted by partition, then by ``sortBy``. All documents are held in memory.
+    Documents come out sorted by partition, then by ``sortBy``. One partition at a time is held in memory.
     """
 
     spec: ClassVar[Spec] = Spec(
@@ -88,7 +90,7 @@ class SetWindowFields(Stage):
 
     def start(self, environment: Environment) -> Running:
         """See `Stage.start`."""
-        return _Gathering(self, environment.frame)
+        return _Gathering(self, environment)
 
 
 def _ordering(raw: dict[str, Any], context: StageContext) -> Ordering:
@@ -118,55 +120,63 @@ def parse_function(name: str, raw: Any, ordering: Ordering | None, context: Stag
 
 
 class _Gathering(Running):
-    """All documents are gathered, sorted and split into partitions; each is then computed at once."""
+    """The documents are sorted by partition and ``sortBy``, on disk where they are many.
 
-    def __init__(self, stage: SetWindowFields, frame: Frame) -> None:
+    One partition at a time is then in memory.
+    """
+
+    def __init__(self, stage: SetWindowFields, environment: Environment) -> None:
+        frame = environment.frame
         self._partition = None if stage.partition is None else stage.partition.bind(frame)
         ordering = stage.ordering
         self._runner = None if ordering is None or ordering.sort is None else ordering.sort.compile(frame)
         self._columns: list[Windowed] = [function.compile(frame) for _, function in stage.outputs]
         self._writer = _writer([path for path, _ in stage.outputs], frame)
-        self._held: Documents = []
+        self._sorter = Sorter("$setWindowFields", environment, self._sorted, self._sort_key)
 
     def push(self, batch: Documents) -> Documents:
         """See `Running.push`."""
-        self._held.extend(batch)
+        self._sorter.add(batch)
         return []
 
     def finish(self) -> Iterator[Documents]:
         """See `Running.finish`."""
-        documents, self._held = self._held, []
-        if self._runner is not None:
-            documents = self._runner.sorted(documents)
-        write = self._writer
-        for partition in self._partitions(documents):
+        for partition in self._partitions(self._sorter.items()):
             columns = [compute(partition) for compute in self._columns]
             if not columns:
                 yield partition
                 continue
-            for start in range(0, len(partition), _BATCH):
-                part = slice(start, start + _BATCH)
-                rows = zip(*(column[part] for column in columns), strict=True)
-                yield [write(document, row) for document, row in zip(partition[part], rows, strict=True)]
+            rows = zip(*columns, strict=True)
+            written = map(self._writer, partition, rows)
+            while batch := list(islice(written, _BATCH)):
+                yield batch
 
     def close(self) -> None:
         """See `Running.close`."""
-        self._held = []
+        self._sorter.close()
 
-    def _partitions(self, documents: Documents) -> Iterator[Documents]:
-        """The partitions in the order of their values; within one the documents keep their order."""
-        key_of = self._partition
-        if key_of is None:
-            if documents:
-                yield documents
-            return
-        partitions: dict[Any, Documents] = {}
-        values: dict[Any, Any] = {}
+    def _value(self, document: dict[str, Any]) -> Any:
+        """The value that tells the partition; null for a missing one. Raises 14 for an array."""
+        assert self._partition is not None
+        value = self._partition(document)
+        if type(value) is list:
+            raise fail(14, "Cannot 'partitionBy' an expression of type array")
+        return None if value is MISSING else value
+
+    def _sort_key(self, document: dict[str, Any]) -> tuple[Any, ...]:
+        place = () if self._runner is None else (self._runner.key(document),)
+        return place if self._partition is None else (sort_key(self._value(document)), *place)
+
+    def _sorted(self, documents: Documents) -> Documents:
+        if self._runner is not None:
+            documents = self._runner.sorted(documents)
+        if self._partition is None:
+            return documents
+        # Sorting the few partitions is less work than sorting by partition.
+        partitions: dict[Hashable, Documents] = {}
+        values: dict[Hashable, SortKey] = {}
         for document in documents:
-            value = key_of(document)
-            if type(value) is list:
-                raise fail(14, "Cannot 'partitionBy' an expression of type array")
-            value = None if value is MISSING else value
+            value = self._value(document)
             key = equality_key(value)
             held = partitions.get(key)
             if held is None:
@@ -174,8 +184,16 @@ class _Gathering(Running):
                 values[key] = sort_key(value)
             else:
                 held.append(document)
-        for key in sorted(partitions, key=values.__getitem__):
-            yield partitions[key]
+        return [document for key in sorted(partitions, key=values.__getitem__) for document in partitions[key]]
+
+    def _partitions(self, documents: Iterator[dict[str, Any]]) -> Iterator[Documents]:
+        if self._partition is None:
+            whole = list(documents)
+            if whole:
+                yield whole
+            return
+        for _, partition in groupby(documents, lambda document: equality_key(self._value(document))):
+            yield list(partition)
 
 
 Writer = Callable[[dict[str, Any], Column | tuple[Any, ...]], dict[str, Any]]

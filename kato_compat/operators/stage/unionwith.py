@@ -79,3 +79,7 @@ class _Uniting(FlowRunning):
             environment = replace(self._environment, collection=stage.collection or "")
             self._reader = yield from open_foreign(environment, stage.collection, stage.pipeline)
         return (yield from self._reader.fetch()) or []
+
+    def release(self) -> Flow[None]:
+        if self._reader is not None:
+            yield from self._reader.close()

@@ -7,6 +7,7 @@ from math import nan
 from typing import Any, ClassVar, Final
 
 from bson.datetime_ms import DatetimeMS
+from bson.decimal128 import Decimal128
 from bson.int64 import Int64
 
 from kato_compat.errors import fail
@@ -178,7 +179,10 @@ class _Area:
 
 
 def _has_nan(point: tuple[Any, Any]) -> bool:
-    return any(is_number(value) and decimal_of(value).is_nan() for value in point)
+    return any(
+        value.to_decimal().is_nan() if type(value) is Decimal128 else type(value) is float and value != value
+        for value in point
+    )
 
 
 def _trapezoid(left: tuple[Any, Any], right: tuple[Any, Any]) -> Any:

@@ -1,0 +1,1 @@
+"""The command line: `kato-compat`, and the demonstration with its text."""
