@@ -7,13 +7,17 @@ import itertools
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from chdbhttp import ChdbHttp
 from valkeyserver import ValkeyServer
 
+from conformance.factories import Factory, memory
+from kato_compat.collection.client import MongoClient
 from kato_compat.execute.drive import SyncDriver
+from kato_compat.mapping.spec import PATTERNS
 from kato_compat.stores.clickhouse import ClickHouseStore
 from kato_compat.stores.embedded import Embedded
 from kato_compat.stores.redis import RedisStore
@@ -82,3 +86,26 @@ def clickhouse_http(engines_folder: Path) -> Iterator[ChdbHttp]:
     """chDB in another process behind ClickHouse's HTTP interface."""
     with ChdbHttp(engines_folder / "h") as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def engines(embedded_path: Path) -> Iterator[Factory]:
+    """A factory of schema-less collections on chDB and Valkey (see `conformance.factories`)."""
+    with MongoClient(f"embedded://{embedded_path}") as client:
+        yield Factory(lambda: client)
+
+
+@pytest.fixture(scope="session")
+def mapped(embedded_path: Path) -> Iterator[Factory]:
+    """A factory of collections that are mapped as ``patterns_kb`` is, on chDB and Valkey."""
+    with MongoClient(f"embedded://{embedded_path}", specs=(replace(PATTERNS, name="coll"),)) as client:
+        yield Factory(lambda: client)
+
+
+@pytest.fixture(params=["memory", "engines", "mapped"], scope="session")
+def store(request: pytest.FixtureRequest) -> Factory:
+    """A factory on each of the stores in turn."""
+    if request.param == "memory":
+        return memory
+    factory: Factory = request.getfixturevalue(request.param)
+    return factory

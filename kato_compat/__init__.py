@@ -16,7 +16,7 @@ def install() -> None:
 
     Call it before that code is imported: names bound by ``from pymongo import MongoClient`` earlier keep their value.
     """
-    import pymongo
+    import pymongo.mongo_client
 
     pymongo.MongoClient = MongoClient  # type: ignore[assignment, misc]
     pymongo.mongo_client.MongoClient = MongoClient  # type: ignore[assignment, misc]

@@ -190,7 +190,7 @@ class MongoClient:
     def list_database_names(self, session: Any = None, comment: Any = None) -> list[str]:
         """The names of the databases that hold a collection."""
         check_session(session)
-        return sorted({database for database, _ in self.deployment.run(self.deployment.names())})
+        return self.deployment.run(self.deployment.databases())
 
     def list_databases(self, session: Any = None, comment: Any = None, **kwargs: Any) -> CommandCursor:
         """A cursor over ``{name, sizeOnDisk, empty}`` of the databases."""

@@ -94,14 +94,16 @@ def parsed_sort(raw: Any, scope: Context, order: Collation | None) -> Sort | Non
     pattern = sort_pattern(raw)
     if not pattern:
         return None
-    return parse_sort(normalise(pattern), scope, collation=order, find=True)
+    # As a nested value: at the top of a document BSON encoding moves `_id` to the front.
+    return parse_sort(normalise_value(pattern), scope, collation=order, find=True)
 
 
 def hand_out(document: Document, options: CodecOptions[Any], shared: bool) -> Any:
     """`document` as the caller's codec options want it: always an object of the caller's own."""
     if options == _PLAIN:
         return fresh(document) if shared else document
-    return bson.decode(bson.encode(document, False, INTERNAL), options)
+    # As a nested value: at the top of a document BSON encoding moves `_id` to the front.
+    return bson.decode(bson.encode({"v": document}, False, INTERNAL), options)["v"]
 
 
 def hand_out_value(value: Any, options: CodecOptions[Any]) -> Any:

@@ -62,6 +62,10 @@ class Deployment(ABC):
     def names(self, database: str | None = None) -> Flow[list[tuple[str, str]]]:
         """(database, collection) of every collection that exists, of one database or of all, sorted."""
 
+    def databases(self) -> Flow[list[str]]:
+        """The names of the databases that hold a collection, sorted."""
+        return sorted({database for database, _ in (yield from self.names())})
+
     def drop_database(self, database: str) -> Flow[None]:
         """Drop every collection of a database."""
         for _, collection in (yield from self.names(database)):
@@ -124,6 +128,30 @@ class EngineDeployment(Deployment):
 
     def names(self, database: str | None = None) -> Flow[list[tuple[str, str]]]:
         """See `Deployment.names`: what was created or written through this library, and what is in ClickHouse."""
+        found = yield from self._known(database)
+        for kb_id in sorted({name for name, _ in found}):
+            # Data of others have no entry in the catalogue of collections: a knowledge base that has some has them.
+            for spec in self.catalogue:
+                storage = self.storage(kb_id, spec.name)
+                if (kb_id, spec.name) not in found and isinstance(storage, MappedStorage):
+                    if (yield from storage.mapped_count()):
+                        found.add((kb_id, spec.name))
+        return sorted(found)
+
+    def databases(self) -> Flow[list[str]]:
+        """See `Deployment.databases`."""
+        return sorted({database for database, _ in (yield from self._known(None))})
+
+    def drop_database(self, database: str) -> Flow[None]:
+        """See `Deployment.drop_database`. Nothing of it is left, in either store."""
+        yield from super().drop_database(database)
+        for spec in self.catalogue:
+            storage = self.storage(database, spec.name)
+            if isinstance(storage, MappedStorage):
+                yield from storage.forget()
+
+    def _known(self, database: str | None) -> Flow[set[tuple[str, str]]]:
+        """The collections in the catalogue of collections, and the knowledge bases that have rows."""
         (members,) = yield Pipeline((("SMEMBERS", CATALOGUE),))
         found: set[tuple[str, str]] = set()
         for member in members:
@@ -133,16 +161,9 @@ class EngineDeployment(Deployment):
             found = {name for name in found if name[0] == database}
         for spec in self.catalogue:
             if isinstance(spec.source, Table):
-                for kb_id in (yield from self._tenants(spec.source, database)):
-                    found.add((kb_id, spec.name))
-        for kb_id in sorted({name for name, _ in found}):
-            # Data of others have no entry in the catalogue of collections: a knowledge base that has some has them.
-            for spec in self.catalogue:
-                storage = self.storage(kb_id, spec.name)
-                if (kb_id, spec.name) not in found and isinstance(storage, MappedStorage):
-                    if (yield from storage.mapped_count()):
-                        found.add((kb_id, spec.name))
-        return sorted(found)
+                tenants = yield from self._tenants(spec.source, database)
+                found.update((kb_id, spec.name) for kb_id in tenants)
+        return found
 
     def _tenants(self, source: Table, database: str | None) -> Flow[list[str]]:
         yield from self.warehouse.prepare(source)

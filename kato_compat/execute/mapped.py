@@ -25,7 +25,7 @@ from kato_compat.mapping.index import ID_INDEX, Index, duplicate_key
 from kato_compat.mapping.keys import CATALOGUE, kato, own
 from kato_compat.mapping.spec import CollectionSpec, Keys, Members, Singleton
 from kato_compat.plan.pin import pinned
-from kato_compat.values.document import Document
+from kato_compat.values.document import Document, encode
 from kato_compat.values.identity import identity
 from kato_compat.values.missing import MISSING
 
@@ -299,10 +299,10 @@ class MappedStorage(Storage):
 
     def size(self) -> Flow[int]:
         """See `Storage.size`: the BSON of all documents."""
-        total = yield from self.documents.size()
         reader = self.open(self.plan(Access()))
+        total = 0
         while (batch := (yield from reader.fetch())) is not None:
-            total += sum(len(stored.key) for stored in batch)
+            total += sum(len(encode(stored.document)) for stored in batch)
         return total
 
     def indexes(self) -> Flow[list[Index]]:
@@ -535,9 +535,18 @@ class MappedStorage(Storage):
 
     def drop(self) -> Flow[bool]:
         """See `Storage.drop`: the documents of both sides and their index; never a key of anything else."""
-        existed = yield from self.documents.drop()
+        existed = yield from self.exists()
         yield from self.remove_all()
+        yield from self.documents.drop()
+        if self._adopted and not isinstance(self.spec.source, Singleton):
+            # The index stays complete: all that is written from now on through this library goes into it.
+            yield Pipeline((("HSET", self.documents.meta, b"adopted", 0),))
         return existed
+
+    def forget(self) -> Flow[None]:
+        """Leave nothing of a dropped collection behind: its index is built again when it is asked for."""
+        yield Pipeline((("DEL", self.documents.meta, self.index),))
+        self._adopted = isinstance(self.spec.source, Singleton)
 
     def clear(self) -> Flow[int]:
         """See `Storage.clear`."""
@@ -559,8 +568,6 @@ class MappedStorage(Storage):
             commands = [command for member in members for command in self.removal(member.decode())]
             yield Pipeline((transact([], commands),))
             removed += len(members)
-        # What others may write later is not known: this index stays the truth for what is written through us.
-        yield Pipeline((("HSET", self.documents.meta, b"adopted", 0),))
         return removed
 
 

@@ -36,13 +36,14 @@ MEMORY: Final = 300
 _SEAL: Final = Script(
     "seal",
     """
--- The block in KEYS[1] is in ClickHouse: forget it. Names deleted meanwhile are in it no longer, their marks stay.
-if redis.call('GET', KEYS[3]) ~= ARGV[1] then return 0 end
-for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do
-  local score = redis.call('ZSCORE', KEYS[2], name)
-  if score and tonumber(score) > 0 then redis.call('ZREM', KEYS[2], name) end
+-- The rows of the names in ARGV are in ClickHouse: they need not wait in KEYS[1] any longer. Names deleted meanwhile
+-- are in it no longer, and their marks in KEYS[2] stay.
+for _, name in ipairs(ARGV) do
+  if redis.call('HDEL', KEYS[1], name) == 1 then
+    local score = redis.call('ZSCORE', KEYS[2], name)
+    if score and tonumber(score) > 0 then redis.call('ZREM', KEYS[2], name) end
+  end
 end
-redis.call('DEL', KEYS[1])
 return 1
 """,
 )
@@ -125,46 +126,62 @@ class Pending:
         replies = yield Pipeline(self.state())
         if not self.is_due(replies):
             return 0
+        token = yield from self.acquire(wanted=False)
+        if token is None:
+            return 0
+        try:
+            inserted = yield from self.move()
+        finally:
+            yield from self.release(token)
+        return inserted
+
+    def acquire(self, *, wanted: bool = True) -> Flow[bytes | None]:
+        """Wait for the flusher's lock; the token to release it with.
+
+        Without `wanted` None as soon as nothing waits to be moved: another flusher has done the work.
+        """
         yield from self.warehouse.prepare(self.source)
         token = os.urandom(16)
         while True:
             (got,) = yield Pipeline((("SET", self.lock, token, "NX", "PX", LEASE),))
             if got is not None:
-                break
+                return token
             yield Sleep(0.002)
-            replies = yield Pipeline(self.state())
-            if not self.is_due(replies):
-                return 0
-        try:
-            inserted = yield from self._move(token)
-        finally:
-            release = transact([Check(("GET", self.lock), (token,))], [("DEL", self.lock)])
-            yield Pipeline((release,))
-        return inserted
+            if not wanted:
+                replies = yield Pipeline(self.state())
+                if not self.is_due(replies):
+                    return None
 
-    def _move(self, token: bytes) -> Flow[int]:
+    def renew(self) -> Command:
+        """The command that lets the lock's holder go on for another lease."""
+        return ("PEXPIRE", self.lock, LEASE)
+
+    def release(self, token: bytes) -> Flow[None]:
+        """Give the lock back, unless its lease ended and another one has it."""
+        yield Pipeline((transact([Check(("GET", self.lock), (token,))], [("DEL", self.lock)]),))
+
+    def move(self) -> Flow[int]:
+        """Move all that waits, by the holder of the lock; how many rows were inserted."""
         inserted = 0
         while True:
-            yield from self._delete_gone(token)
-            renew, moving, waiting = yield Pipeline(
-                (("PEXPIRE", self.lock, LEASE), ("HLEN", self.moving), ("HLEN", self.pending))
-            )
+            yield from self._delete_gone()
+            _, moving, waiting = yield Pipeline((self.renew(), ("HLEN", self.moving), ("HLEN", self.pending)))
             if not moving:
                 if not waiting:
                     return inserted
                 yield Pipeline((("RENAMENX", self.pending, self.moving),))
-            inserted += yield from self._insert(token)
-            if renew == 0 or not waiting:
+            inserted += yield from self._insert()
+            if not moving or not waiting:
                 return inserted
 
-    def _delete_gone(self, token: bytes) -> Flow[None]:
+    def _delete_gone(self) -> Flow[None]:
         while True:
             (names,) = yield Pipeline((("ZRANGE", self.gone, 0, 0, "BYSCORE", "LIMIT", 0, BLOCK),))
             if not names:
                 return
             yield from self.delete_rows([name.decode() for name in names])
             now = int(time.time())
-            yield Pipeline((("PEXPIRE", self.lock, LEASE), Call(_BURY, (self.gone,), (now, now - MEMORY, *names))))
+            yield Pipeline((self.renew(), Call(_BURY, (self.gone,), (now, now - MEMORY, *names))))
 
     def delete_rows(self, names: Sequence[str]) -> Flow[None]:
         """Delete the rows of `names` in ClickHouse."""
@@ -176,7 +193,7 @@ class Pending:
         )
         yield Execute(statement.text, statement.parameters)
 
-    def _insert(self, token: bytes) -> Flow[int]:
+    def _insert(self) -> Flow[int]:
         (reply,) = yield Pipeline((("HGETALL", self.moving),))
         flat = reply if not isinstance(reply, dict) else [part for item in reply.items() for part in item]
         rows = list(zip(flat[0::2], flat[1::2], strict=True))
@@ -193,8 +210,8 @@ class Pending:
             if fresh:
                 yield InsertRows(self.warehouse.database, self.source.name, self.columns, fresh)
                 inserted += len(fresh)
-            yield Pipeline((("PEXPIRE", self.lock, LEASE),))
-        yield Pipeline((Call(_SEAL, (self.moving, self.gone, self.lock), (token,)),))
+            yield Pipeline((self.renew(),))
+        yield Pipeline((Call(_SEAL, (self.moving, self.gone), tuple(name for name, _ in rows)),))
         return inserted
 
     def present(self, names: Sequence[str]) -> Flow[set[str]]:

@@ -359,23 +359,33 @@ class TableStorage(MappedStorage):
         return found
 
     def remove_all(self) -> Flow[int]:
-        """See `MappedStorage.remove_all`: the partition, and the Redis keys of its names."""
-        yield from self.prepared()
-        statement = self.statement((), None)
-        rows = yield Select(statement.text, statement.parameters)
-        names = [row[0] for row in rows]
-        for start in range(0, len(names), BATCH):
-            commands = [command for name in names[start : start + BATCH] for command in self.removal(name)]
-            yield Pipeline((transact([], commands),))
-        if names:
-            drop = join(
-                f"ALTER TABLE {self.warehouse.table(self.pending.source).text} DROP PARTITION %s",
-                bind(self.kb_id, "String"),
-            )
-            yield Execute(drop.text, drop.parameters)
+        """See `MappedStorage.remove_all`: the partition, and the Redis keys of its names.
+
+        No flusher may run meanwhile: a row that it inserted after the names were read would go with the partition.
+        """
+        pending = self.pending
+        token = yield from pending.acquire()
+        if token is None:
+            raise RuntimeError("the flusher's lock was not waited for")
+        try:
+            yield from pending.move()
+            statement = self.statement((), None)
+            rows = yield Select(statement.text, statement.parameters)
+            names = [row[0] for row in rows]
+            for start in range(0, len(names), BATCH):
+                commands = [command for name in names[start : start + BATCH] for command in self.removal(name)]
+                yield Pipeline((transact([], commands), pending.renew()))
+            if names:
+                drop = join(
+                    f"ALTER TABLE {self.warehouse.table(pending.source).text} DROP PARTITION %s",
+                    bind(self.kb_id, "String"),
+                )
+                yield Execute(drop.text, drop.parameters)
             for start in range(0, len(names), BATCH):
                 marks = [name.encode() for name in names[start : start + BATCH]]
-                yield Pipeline((("ZREM", self.pending.gone, *marks),))
+                yield Pipeline((("ZREM", pending.gone, *marks), pending.renew()))
+        finally:
+            yield from pending.release(token)
         return len(names)
 
 

@@ -10,6 +10,8 @@ from kato_compat.ir.spec import Spec
 class State(Protocol):
     """The running state of one accumulator in one group."""
 
+    __slots__ = ()
+
     def add(self, value: Any) -> None:
         """Take in what the accumulator's evaluator gave for one document (MISSING included)."""
 

@@ -21,7 +21,7 @@ from kato_compat.values.show import shown
 from kato_compat.values.types import alias_of
 
 
-class PushState:
+class PushState(State):
     """The state of `$push`; missing values are left out."""
 
     __slots__ = ("_values",)
@@ -37,7 +37,7 @@ class PushState:
         return self._values.copy()
 
 
-class SetState:
+class SetState(State):
     """The state of `$addToSet`; missing values are left out."""
 
     __slots__ = ("_values",)
@@ -61,7 +61,7 @@ def _array(name: str, value: Any) -> list[Any]:
     raise fail(14, f"{name} requires array inputs, but input {shown(value)} is of type {alias_of(value)}")
 
 
-class ConcatState:
+class ConcatState(State):
     """The state of `$concatArrays`; missing values are left out. `add` raises 14 for other values than arrays."""
 
     __slots__ = ("_values",)
@@ -77,7 +77,7 @@ class ConcatState:
         return self._values.copy()
 
 
-class UnionState:
+class UnionState(State):
     """The state of `$setUnion`; missing values are left out. `add` raises 14 for other values than arrays."""
 
     __slots__ = ("_values",)
@@ -95,7 +95,7 @@ class UnionState:
         return list(self._values.values())
 
 
-class MergeState:
+class MergeState(State):
     """The state of `$mergeObjects`. `add` raises `code` for what is neither a document, null nor missing."""
 
     __slots__ = ("_code", "_document")

@@ -3,6 +3,7 @@
 from math import sqrt
 from typing import Any
 
+from kato_compat.ir.accumulator import State
 from kato_compat.ir.registry import register
 from kato_compat.ir.spec import Example, Kind, Spec
 from kato_compat.operators.accumulator.unary import unary
@@ -10,7 +11,7 @@ from kato_compat.values.numbers import double_of
 from kato_compat.values.types import NUMBER_TYPES
 
 
-class DeviationState:
+class DeviationState(State):
     """The state of `$stdDevPop`; what is no number is left out."""
 
     __slots__ = ("_mean", "_number", "_squares")

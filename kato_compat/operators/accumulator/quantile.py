@@ -67,7 +67,7 @@ def _shares(raw: Any, context: ExpressionContext) -> tuple[float, ...]:
     return tuple(shares)
 
 
-class PercentileState:
+class PercentileState(State):
     """The state of `$percentile`; what is no number, and NaN, is left out."""
 
     __slots__ = ("_shares", "_values")

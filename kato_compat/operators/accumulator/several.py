@@ -64,7 +64,7 @@ def limit_of(number: Expression, key: Any, grouped: bool) -> int:
     return whole
 
 
-class FirstsState:
+class FirstsState(State):
     """The state of `$firstN`: missing values are null."""
 
     __slots__ = ("_left", "_values")
@@ -82,7 +82,7 @@ class FirstsState:
         return self._values.copy()
 
 
-class LastsState:
+class LastsState(State):
     """The state of `$lastN`: missing values are null."""
 
     __slots__ = ("_number", "_values")
@@ -101,7 +101,7 @@ class LastsState:
         return list(self._values)
 
 
-class GreatestState:
+class GreatestState(State):
     """The state of `$maxN`, greatest first; null and missing are left out."""
 
     __slots__ = ("_keys", "_number", "_values")
@@ -128,7 +128,7 @@ class GreatestState:
         return self._values[::-1]
 
 
-class LeastState:
+class LeastState(State):
     """The state of `$minN`, least first; null and missing are left out."""
 
     __slots__ = ("_keys", "_number", "_values")

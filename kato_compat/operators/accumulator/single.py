@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from bson.int64 import Int64
 
+from kato_compat.ir.accumulator import State
 from kato_compat.ir.registry import register
 from kato_compat.ir.spec import Example, Kind, Spec
 from kato_compat.operators.accumulator.unary import unary
@@ -14,7 +15,7 @@ from kato_compat.values.order import sort_key
 _NUMBERS: Final = frozenset({int, Int64, float})
 
 
-class FirstState:
+class FirstState(State):
     """The state of `$first`: a missing value is null."""
 
     __slots__ = ("_empty", "_value")
@@ -33,7 +34,7 @@ class FirstState:
         return self._value
 
 
-class LastState:
+class LastState(State):
     """The state of `$last`: a missing value is null."""
 
     __slots__ = ("_value",)
@@ -48,7 +49,7 @@ class LastState:
         return None if self._value is MISSING else self._value
 
 
-class MaxState:
+class MaxState(State):
     """The state of `$max`, in BSON order; null and missing are left out, of equal values the first stays."""
 
     __slots__ = ("_kind", "_value")
@@ -77,7 +78,7 @@ class MaxState:
         return self._value
 
 
-class MinState:
+class MinState(State):
     """The state of `$min`, in BSON order; null and missing are left out, of equal values the first stays."""
 
     __slots__ = ("_kind", "_value")

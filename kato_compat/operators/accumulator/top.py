@@ -19,7 +19,7 @@ from kato_compat.values.missing import MISSING
 from kato_compat.values.types import alias_of
 
 
-class TopState:
+class TopState(State):
     """The state of `$topN`: the outputs of the first n documents of the order. Takes (sort key, output)."""
 
     __slots__ = ("_keys", "_number", "_values")

@@ -24,7 +24,7 @@ from kato_compat.values.types import INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN,
 _ZERO = Decimal(0)
 
 
-class _Total:
+class _Total(State):
     """Running totals by type; what is no number is left out."""
 
     __slots__ = ("_compensation", "_decimal", "_long", "_real", "_whole", "number")
@@ -131,7 +131,7 @@ class AverageState(_Total):
         return self.double() / self.number
 
 
-class _Repeated:
+class _Repeated(State):
     """The state of a `$sum` of one whole number: a count."""
 
     __slots__ = ("_number", "_times")

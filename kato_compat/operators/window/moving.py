@@ -19,6 +19,8 @@ from kato_compat.values.types import INT64_MAX, INT64_MIN, NUMBER_TYPES
 class Removable(Protocol):
     """A state from which the values taken in can be taken out again, oldest first."""
 
+    __slots__ = ()
+
     def add(self, value: Any) -> None:
         """Take in a value."""
 
@@ -29,7 +31,7 @@ class Removable(Protocol):
         """The value over what is in."""
 
 
-class MovingSum:
+class MovingSum(Removable):
     """`$sum` over a moving window."""
 
     __slots__ = ("_decimals", "_doubles", "_negative", "_not", "_positive", "_sum")
@@ -99,7 +101,7 @@ def _negated(value: int) -> int:
     return Int64(-int(value)) if type(value) is Int64 else -value
 
 
-class MovingAverage:
+class MovingAverage(Removable):
     """`$avg` over a moving window."""
 
     __slots__ = ("_number", "_sum")
@@ -128,7 +130,7 @@ class MovingAverage:
         return total if type(total) is float and not isfinite(total) else float(total) / self._number
 
 
-class MovingDeviation:
+class MovingDeviation(Removable):
     """`$stdDevPop` over a moving window: null while a value in it is not finite."""
 
     __slots__ = ("_infinite", "_number", "_squares", "_sum")
@@ -185,7 +187,7 @@ class MovingSampleDeviation(MovingDeviation):
     less = 1
 
 
-class Covariance:
+class Covariance(Removable):
     """`$covariancePop`, over a moving or a growing window; takes pairs of numbers, leaves out anything else."""
 
     __slots__ = ("_number", "_product", "_x", "_y")

@@ -1,0 +1,1 @@
+"""KATO's knowledge bases: learning patterns and keeping their statistics."""
