@@ -203,7 +203,7 @@ def common_check(name: str) -> None:
 
     if not name or ".." in name:
         raise InvalidName("collection names cannot be empty")
-    if "$" in name and not (name.startswith("oplog.$main") or name.startswith("$cmd")):
+    if "$" in name and not name.startswith(("oplog.$main", "$cmd")):
         raise InvalidName(f"collection names must not contain '$': {name!r}")
     if name[0] == "." or name[-1] == ".":
         raise InvalidName(f"collection names must not start or end with '.': {name!r}")

@@ -9,7 +9,8 @@ from pymongo.database_shared import _check_name
 from pymongo.errors import CollectionInvalid
 
 from kato_compat.collection.collection import Collection, common_check
-from kato_compat.collection.cursor import CommandCursor, Stream
+from kato_compat.collection.cursor import CommandCursor
+from kato_compat.collection.stream import Stream
 from kato_compat.errors import fail, refused
 from kato_compat.execute.foreign import Foreign
 from kato_compat.execute.pipeline import ListReader, PipelineReader
@@ -160,7 +161,7 @@ class Database:
         session: Any = None,
         filter: Any = None,
         comment: Any = None,
-        **kwargs: Any,  # noqa: A002
+        **kwargs: Any,
     ) -> list[str]:
         """The names of the collections."""
         return [each["name"] for each in self.list_collections(session, filter, comment, **kwargs)]
@@ -170,7 +171,7 @@ class Database:
         session: Any = None,
         filter: Any = None,
         comment: Any = None,
-        **kwargs: Any,  # noqa: A002
+        **kwargs: Any,
     ) -> CommandCursor:
         """A cursor over descriptions of the collections (MongoDB manual: listCollections)."""
         from kato_compat.ir.predicate import compile_predicate

@@ -7,8 +7,9 @@ from bson.codec_options import CodecOptions
 from bson.raw_bson import DEFAULT_RAW_BSON_OPTIONS
 from pymongo import common
 
-from kato_compat.collection.cursor import CommandCursor, Cursor, Stream
+from kato_compat.collection.cursor import CommandCursor, Cursor
 from kato_compat.collection.face import collation, hand_out_value, predicate
+from kato_compat.collection.stream import Stream
 from kato_compat.errors import refused
 from kato_compat.execute import reading
 from kato_compat.execute.deployment import Deployment
@@ -54,10 +55,10 @@ class Reads:
     def _self(self) -> "Collection":
         return self  # type: ignore[return-value]
 
-    def find_one(self, filter: Any = None, *args: Any, **kwargs: Any) -> Any:  # noqa: A002 - pymongo's name
+    def find_one(self, filter: Any = None, *args: Any, **kwargs: Any) -> Any:
         """The first document that matches, None if none does. What is not a mapping is an `_id`."""
         if filter is not None and not isinstance(filter, Mapping):
-            filter = {"_id": filter}  # noqa: A001 - pymongo's name
+            filter = {"_id": filter}
         with self.find(filter, *args, **kwargs) as cursor:
             for document in cursor.limit(-1):
                 return document
@@ -83,7 +84,7 @@ class Reads:
         filter: Any,
         session: Any = None,
         comment: Any = None,
-        **kwargs: Any,  # noqa: A002
+        **kwargs: Any,
     ) -> int:
         """How many documents match, after ``skip`` and up to ``limit``."""
         check_session(session)
@@ -107,7 +108,7 @@ class Reads:
     def distinct(
         self,
         key: str,
-        filter: Any = None,  # noqa: A002 - pymongo's name
+        filter: Any = None,
         session: Any = None,
         comment: Any = None,
         hint: Any = None,

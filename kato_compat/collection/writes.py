@@ -135,7 +135,7 @@ class Writes:
 
     def _write(
         self,
-        filter: Any,  # noqa: A002 - pymongo's name
+        filter: Any,
         change: Any,
         *,
         replace: bool = False,
@@ -173,7 +173,7 @@ class Writes:
 
     def update_one(
         self,
-        filter: Any,  # noqa: A002 - pymongo's name
+        filter: Any,
         update: Any,
         upsert: bool = False,
         bypass_document_validation: bool | None = None,
@@ -190,7 +190,7 @@ class Writes:
 
     def update_many(
         self,
-        filter: Any,  # noqa: A002 - pymongo's name
+        filter: Any,
         update: Any,
         upsert: bool = False,
         array_filters: Any = None,
@@ -206,7 +206,7 @@ class Writes:
 
     def _update_some(
         self,
-        filter: Any,  # noqa: A002 - pymongo's name
+        filter: Any,
         update: Any,
         upsert: bool,
         order: Any,
@@ -237,7 +237,7 @@ class Writes:
 
     def replace_one(
         self,
-        filter: Any,  # noqa: A002 - pymongo's name
+        filter: Any,
         replacement: Any,
         upsert: bool = False,
         bypass_document_validation: bool | None = None,
@@ -261,7 +261,7 @@ class Writes:
 
     def delete_one(
         self,
-        filter: Any,  # noqa: A002 - pymongo's name
+        filter: Any,
         collation: Any = None,
         hint: Any = None,
         session: Any = None,
@@ -273,7 +273,7 @@ class Writes:
 
     def delete_many(
         self,
-        filter: Any,  # noqa: A002 - pymongo's name
+        filter: Any,
         collation: Any = None,
         hint: Any = None,
         session: Any = None,
@@ -283,7 +283,7 @@ class Writes:
         """Delete every document that matches."""
         return self._delete(filter, collation, hint, session, let, True)
 
-    def _delete(self, filter: Any, order: Any, hint: Any, session: Any, let: Any, multi: bool) -> DeleteResult:  # noqa: A002
+    def _delete(self, filter: Any, order: Any, hint: Any, session: Any, let: Any, multi: bool) -> DeleteResult:
         check_session(session)
         common.validate_is_mapping("filter", filter)
         self._hinted(hint)
@@ -298,7 +298,7 @@ class Writes:
 
     def find_one_and_delete(
         self,
-        filter: Any,  # noqa: A002 - pymongo's name
+        filter: Any,
         projection: Any = None,
         sort: Any = None,
         hint: Any = None,
@@ -322,7 +322,7 @@ class Writes:
 
     def find_one_and_replace(
         self,
-        filter: Any,  # noqa: A002 - pymongo's name
+        filter: Any,
         replacement: Any,
         projection: Any = None,
         sort: Any = None,
@@ -342,7 +342,7 @@ class Writes:
 
     def find_one_and_update(
         self,
-        filter: Any,  # noqa: A002 - pymongo's name
+        filter: Any,
         update: Any,
         projection: Any = None,
         sort: Any = None,
@@ -364,7 +364,7 @@ class Writes:
 
     def _find_and_write(
         self,
-        filter: Any,  # noqa: A002 - pymongo's name
+        filter: Any,
         change: Any,
         replace: bool,
         projection: Any,

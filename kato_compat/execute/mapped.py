@@ -538,7 +538,7 @@ class MappedStorage(Storage):
         existed = yield from self.exists()
         yield from self.remove_all()
         yield from self.documents.drop()
-        if self._adopted and not isinstance(self.spec.source, Singleton):
+        if self._adopted and isinstance(self.spec.source, Keys | Members):
             # The index stays complete: all that is written from now on through this library goes into it.
             yield Pipeline((("HSET", self.documents.meta, b"adopted", 0),))
         return existed

@@ -169,7 +169,9 @@ class Pending:
             if not moving:
                 if not waiting:
                     return inserted
-                yield Pipeline((("RENAMENX", self.pending, self.moving),))
+                # The last pending row may be deleted meanwhile, and with it the hash.
+                there = [Check(("EXISTS", self.pending), (1,)), Check(("EXISTS", self.moving), (0,))]
+                yield Pipeline((transact(there, [("RENAME", self.pending, self.moving)]),))
             inserted += yield from self._insert()
             if not moving or not waiting:
                 return inserted

@@ -27,6 +27,9 @@ from kato_compat.sql.fragment import Sql, bind, join, quote_name
 from kato_compat.values.document import Document
 from kato_compat.values.missing import MISSING
 
+#: The SQL of a condition that no row meets.
+NEVER: Final = "0"
+
 #: Precomputed metrics of a pattern that go with it.
 _METRICS: Final = ("entropy", "normalized_entropy", "global_normalized_entropy", "tf_vector")
 
@@ -94,7 +97,12 @@ class TableStorage(MappedStorage):
             where, residual = parts.sql, parts.residual
             for term, pushed in parts.pushed:
                 reason = "exact" if pushed.exact else "superset, checked again"
+                if pushed.sql.text == NEVER:
+                    reason = "nothing that this column holds can match: no row is read"
                 placements.append(Placement(show(term), "SQL", reason, pushed.sql.text))
+            if any(pushed.sql.text == NEVER for _, pushed in parts.pushed):
+                inner = MappedPlan((), None, fields, documents)
+                return Plan(access, access.predicate, "EOF", tuple(placements), private=inner)
             placements.extend(Placement(show(term), "PYTHON", reason) for term, reason in parts.kept)
         elif residual != ALWAYS:
             placements.append(Placement("filter", "PYTHON", "pushdown is off"))

@@ -99,7 +99,7 @@ class Projection:
         for name, child in self.root.children.items():
             if child is True or isinstance(child, Node):
                 names.add(name)
-        for expression in _expressions(self.root):
+        for expression in expressions(self.root):
             read = roots(expression)
             if read is None:
                 return None
@@ -112,11 +112,12 @@ class Projection:
         return frozenset(names)
 
 
-def _expressions(node: Node) -> list[Expression]:
+def expressions(node: Node) -> list[Expression]:
+    """Every expression of a projection's tree."""
     found: list[Expression] = []
     for child in node.children.values():
         if isinstance(child, Node):
-            found.extend(_expressions(child))
+            found.extend(expressions(child))
         elif isinstance(child, Expression):
             found.append(child)
     return found

@@ -10,7 +10,7 @@ from kato_compat.errors import fail
 from kato_compat.kato.lesson import Entry, Lesson, Metadata
 from kato_compat.values.document import Document
 from kato_compat.values.missing import MISSING
-from kato_compat.values.numbers import add, numeric_type, subtract
+from kato_compat.values.numbers import add, double_of, numeric_type, subtract
 from kato_compat.values.types import ALIASES, type_of
 
 
@@ -51,7 +51,7 @@ def moved(document: Document, entry: Entry, sign: int) -> Document:
         if numeric_type(after[name]) is None:
             raise fail(14, f"Cannot apply $inc to a value of non-numeric type: emotive {name!r}")
         total = add(after[name], value) if sign > 0 else subtract(after[name], value)
-        if sign < 0 and not float(str(total)):
+        if sign < 0 and not double_of(total):
             del after[name]
         else:
             after[name] = total

@@ -11,7 +11,6 @@ from typing import Any
 from kato_compat.ir.expression import Expression, FieldPath, Literal
 from kato_compat.ir.projection import Form, Node, Projection
 from kato_compat.ir.stage import Stage
-from kato_compat.sql.column import Column, ColumnType
 from kato_compat.mapping.spec import CollectionSpec
 from kato_compat.operators.expression.array import Size
 from kato_compat.operators.expression.concat import ConcatArrays
@@ -20,6 +19,7 @@ from kato_compat.operators.expression.iteration import Reduce
 from kato_compat.operators.stage.limit import Limit
 from kato_compat.operators.stage.project import Reshape
 from kato_compat.operators.stage.sort import Sort
+from kato_compat.sql.column import Column, ColumnType
 
 
 @dataclass(frozen=True, slots=True)

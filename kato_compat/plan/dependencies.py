@@ -1,7 +1,7 @@
 """Dependencies: the root fields of the source documents that a pipeline reads."""
 
 from kato_compat.ir.expression import Expression, roots
-from kato_compat.ir.projection import Form
+from kato_compat.ir.projection import Form, expressions
 from kato_compat.ir.stage import Stage
 from kato_compat.operators.stage.group import Group
 from kato_compat.operators.stage.limit import Limit, Skip
@@ -19,9 +19,11 @@ def pipeline_fields(stages: tuple[Stage, ...]) -> frozenset[str] | None:
     then cannot matter.
     """
     found: frozenset[str] = frozenset()
+    made: frozenset[str] = frozenset()  # fields that a stage has computed: what reads them later reads no source
     for stage in stages:
         read: frozenset[str] | None
         ends = False
+        computed: frozenset[str] = frozenset()
         match stage:
             case Match(predicate):
                 read = predicate_fields(predicate)
@@ -37,11 +39,21 @@ def pipeline_fields(stages: tuple[Stage, ...]) -> frozenset[str] | None:
                 ends = True
             case Reshape(projection) if projection.form is Form.INCLUSION:
                 read, ends = projection.fields, True
+            case Reshape(projection) if projection.form is Form.ADDITION and not projection.rewrites:
+                children = projection.root.children
+                computed = frozenset(name for name, child in children.items() if isinstance(child, Expression))
+                # A path below a field keeps the rest of it.
+                kept = frozenset(children) - computed
+                inner = _union(expressions(projection.root))
+                read = None if inner is None else inner | kept
+            case Reshape(projection) if projection.form is Form.EXCLUSION and not projection.rewrites:
+                read = frozenset()
             case _:
                 return None
         if read is None:
             return None
-        found |= read
+        found |= read - made
+        made |= computed
         if ends:
             return found
     return None

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kato_compat.ir.predicate import ALWAYS, And, AtPath, Constant, Not, Or, Predicate, conjunction
-from kato_compat.sql.column import Column
 from kato_compat.plan.access import predicate_fields
+from kato_compat.sql.column import Column
 from kato_compat.sql.fragment import Pushed, Sql, join
 
 

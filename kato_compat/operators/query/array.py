@@ -12,11 +12,11 @@ from kato_compat.ir.filter import DocumentOperator, FieldOperator, FilterScope
 from kato_compat.ir.predicate import NEVER, AtPath, Predicate, Test, ValueTest, compile_predicate, conjunction
 from kato_compat.ir.registry import find, register
 from kato_compat.ir.spec import Example, Kind, Spec
-from kato_compat.sql.column import Column
 from kato_compat.operators.query import push
 from kato_compat.operators.query.comparison import Eq
 from kato_compat.operators.query.evaluation import RegexTest
 from kato_compat.operators.query.integer import integer
+from kato_compat.sql.column import Column
 from kato_compat.sql.fragment import Pushed
 from kato_compat.values.paths import Path, fields_of
 

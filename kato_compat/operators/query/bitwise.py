@@ -12,9 +12,9 @@ from kato_compat.ir.filter import FieldOperator, FilterScope
 from kato_compat.ir.predicate import AtPath, Predicate, Test, ValueTest
 from kato_compat.ir.registry import register
 from kato_compat.ir.spec import Example, Kind, Spec
-from kato_compat.sql.column import Column
 from kato_compat.operators.query import push
 from kato_compat.operators.query.integer import integer
+from kato_compat.sql.column import Column
 from kato_compat.sql.fragment import Pushed
 from kato_compat.values.paths import Path
 from kato_compat.values.show import shown

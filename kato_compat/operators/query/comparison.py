@@ -12,9 +12,9 @@ from kato_compat.ir.filter import FieldOperator, FilterScope
 from kato_compat.ir.predicate import NEVER, AtPath, Not, Predicate, Test, ValueTest
 from kato_compat.ir.registry import register
 from kato_compat.ir.spec import Example, Kind, Spec
-from kato_compat.sql.column import Column
 from kato_compat.operators.query import match, push
 from kato_compat.operators.query.evaluation import RegexTest
+from kato_compat.sql.column import Column
 from kato_compat.sql.fragment import Pushed
 from kato_compat.values.collation import Collation
 from kato_compat.values.paths import Path, fields_of

@@ -9,8 +9,8 @@ from kato_compat.ir.filter import FieldOperator, FilterScope
 from kato_compat.ir.predicate import AtPath, Not, Predicate, Test, ValueTest, truthy
 from kato_compat.ir.registry import register
 from kato_compat.ir.spec import Example, Kind, Spec
-from kato_compat.sql.column import Column
 from kato_compat.operators.query import push
+from kato_compat.sql.column import Column
 from kato_compat.sql.fragment import Pushed
 from kato_compat.values.missing import MISSING
 from kato_compat.values.paths import Path

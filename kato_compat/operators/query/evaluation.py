@@ -14,9 +14,9 @@ from kato_compat.ir.filter import DocumentOperator, FieldOperator, FilterScope
 from kato_compat.ir.predicate import ALWAYS, NEVER, AtPath, Computed, Constant, Predicate, Test, ValueTest, truthy
 from kato_compat.ir.registry import register
 from kato_compat.ir.spec import Example, Kind, Spec, Status
-from kato_compat.sql.column import Column
 from kato_compat.operators.query import push
 from kato_compat.operators.query.integer import integer
+from kato_compat.sql.column import Column
 from kato_compat.sql.fragment import Pushed
 from kato_compat.values.order import regex_parts
 from kato_compat.values.paths import Path

@@ -16,8 +16,8 @@ from bson.max_key import MaxKey
 from bson.min_key import MinKey
 
 from kato_compat.ir.predicate import And, AtPath, Constant, Not, Or, Predicate
-from kato_compat.sql.column import Column, ColumnType
 from kato_compat.operators.query.literal import anchored, literal, prefix
+from kato_compat.sql.column import Column, ColumnType
 from kato_compat.sql.fragment import Pushed, Sql, bind, join
 from kato_compat.values.types import BsonType, is_number
 

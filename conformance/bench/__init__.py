@@ -1,0 +1,1 @@
+"""Benchmarks: what this package costs beside hand-written store calls and beside mongomock, measured in one run."""

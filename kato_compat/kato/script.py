@@ -1,0 +1,544 @@
+"""The atomic steps of learning: one Lua script for learning a block of patterns, one for forgetting a pattern.
+
+Redis runs a script alone but does not take back what it did before an error (Redis manual: Scripting with Lua). So
+both keep a list of what undoes each of their writes; on any error (a key of the wrong type, a counter that is no
+integer) they undo, latest first, and then return the error: a step is made whole or not at all. Data reach them as
+KEYS and ARGV only.
+"""
+
+from typing import Final
+
+from kato_compat.ir.requests import Script
+
+#: What both scripts begin with: reads of many keys, counters, and the list of what undoes each write.
+_COMMON: Final = """
+local prefix, hashes = ARGV[1], ARGV[2] == 'hashes'
+local undo = {}
+
+local function undone_by(...) undo[#undo + 1] = {...} end
+
+local function fail(key, reason)
+  error({err = 'ERR ' .. key .. ' ' .. reason .. '; repair or delete that key'})
+end
+
+-- The replies of a command with many arguments, some at a time: Lua cannot unpack any number.
+local function gather(command, key, names)
+  local found = {}
+  for start = 1, #names, 1000 do
+    local words = {command, key}
+    for i = start, math.min(start + 999, #names) do words[#words + 1] = names[i] end
+    local replies = redis.call(unpack(words))
+    for i = 1, #replies do found[#found + 1] = replies[i] end
+  end
+  return found
+end
+
+local function values(keys)
+  local first = table.remove(keys, 1)
+  local found = {}
+  for start = 0, #keys, 1000 do
+    local words = {'MGET', start == 0 and first or nil}
+    for i = math.max(start, 1), math.min(start + 999, #keys) do words[#words + 1] = keys[i] end
+    local replies = redis.call(unpack(words))
+    for i = 1, #replies do found[#found + 1] = replies[i] end
+  end
+  table.insert(keys, 1, first)
+  return found
+end
+
+local function increase(key, amount, before)
+  local reply = redis.pcall('INCRBY', key, amount)
+  if type(reply) == 'table' then error({err = reply.err .. ' (key ' .. key .. ')'}) end
+  if before then undone_by('DECRBY', key, amount) else undone_by('DEL', key) end
+end
+
+local function put(key, field, value, before)
+  redis.call('HSET', key, field, value)
+  if before then undone_by('HSET', key, field, before) else undone_by('HDEL', key, field) end
+end
+
+local function drop(key)
+  local held = redis.call('DUMP', key)
+  if held then
+    redis.call('DEL', key)
+    undone_by('RESTORE', key, 0, held, 'REPLACE')
+  end
+end
+
+-- A double in the fewest digits that read back as the same one.
+local function number(value)
+  if value ~= value or value == math.huge or value == -math.huge then return nil end
+  for digits = 15, 17 do
+    local text = string.format('%.' .. digits .. 'g', value)
+    if tonumber(text) == value then return text end
+  end
+end
+
+local function affinity(symbol, emotive)
+  local key = prefix .. 'affinity:' .. symbol
+  local held = redis.call('HGET', key, emotive)
+  local value = held and tonumber(held) or 0
+  if not value then fail(key, 'does not hold a number') end
+  return key, held, value
+end
+
+local function symbol_keys(symbol)
+  return prefix .. 'symbol:freq:' .. symbol, prefix .. 'symbol:pmf:' .. symbol
+end
+
+local function newest(key)
+  return redis.call('ZREVRANGE', key, 0, 0, 'WITHSCORES')[2] or ''
+end
+
+local function whole(work)
+  local done, result = pcall(work)
+  if done then return result end
+  for i = #undo, 1, -1 do redis.pcall(unpack(undo[i])) end
+  return redis.error_reply(type(result) == 'table' and result.err or 'ERR ' .. tostring(result))
+end
+"""
+
+#: Learn a block. KEYS: pending rows, gone marks, index of symbols, order of the documents beside the patterns, order
+#: of those beside the symbols, catalogue of collections. ARGV: the keys' prefix, the layout, the persistence, what
+#: the two orders were when the documents beside were looked up (their newest score), JSON of the block, the entries
+#: of the catalogue, and a pending row for each learn. The block is ``{s: symbols, c: their scores, o: whether each
+#: has its document beside, n: number of catalogue entries, p: learns}``; a learn is ``[name, positions of symbols,
+#: their counts, emotives or false, metadata or false, whether its document is beside]``, emotives ``[text,
+#: [name, value] ..]``, metadata ``[[key, [text ..]] ..]``.
+#: Reply: the number of pending rows, then 1 for each new pattern and 0 for each known one; or -1 and the two newest
+#: scores, if documents have come beside since they were looked up, and nothing was done.
+LEARN: Final = Script(
+    "learn",
+    _COMMON
+    + """
+local persistence = tonumber(ARGV[3])
+
+local function decoded(text, key)
+  local valid, value = pcall(cjson.decode, text)
+  if not valid then fail(key, 'does not hold JSON') end
+  return value
+end
+
+local function string_of(text) return cjson.decode('[' .. text .. ']')[1] end
+
+-- The texts of the items of a JSON list, or of the names and values in turn of a JSON object. The text is valid.
+local function items(text)
+  local found, depth, start, position = {}, 0, nil, 1
+  local function push(stop)
+    found[#found + 1] = string.match(string.sub(text, start, stop), '^%s*(.-)%s*$')
+    start = stop + 2
+  end
+  while true do
+    local at = string.find(text, '["%[%]{},:]', position)
+    if not at then break end
+    local mark = string.sub(text, at, at)
+    position = at + 1
+    if mark == '"' then
+      local stop = string.find(text, '["\\\\]', position)
+      while string.sub(text, stop, stop) ~= '"' do stop = string.find(text, '["\\\\]', stop + 2) end
+      position = stop + 1
+    elseif mark == '[' or mark == '{' then
+      depth = depth + 1
+      if depth == 1 then start = at + 1 end
+    elseif mark == ']' or mark == '}' then
+      if depth == 1 then push(at - 1) end
+      depth = depth - 1
+    elseif depth == 1 then
+      push(at - 1)
+    end
+  end
+  if #found == 1 and found[1] == '' then return {} end
+  return found
+end
+
+local function begins(text, mark) return string.sub(text, 1, 1) == mark end
+
+-- What a key of JSON holds: its items, whether they are those of an object, and what undoes its being replaced.
+local function held(key)
+  local kind = redis.call('TYPE', key).ok
+  if kind == 'none' then return {}, nil, {'DEL', key} end
+  if kind == 'hash' then
+    local flat = redis.call('HGETALL', key)
+    for i = 1, #flat, 2 do
+      decoded(flat[i + 1], key)
+      flat[i], flat[i + 1] = cjson.encode(flat[i]), string.match(flat[i + 1], '^%s*(.-)%s*$')
+    end
+    return flat, true, {'RESTORE', key, 0, redis.call('DUMP', key), 'REPLACE'}
+  end
+  local text = redis.call('GET', key)
+  if type(decoded(text, key)) ~= 'table' then fail(key, 'holds neither a list nor an object') end
+  local object = begins(string.match(text, '^%s*(.*)$'), '{')
+  return items(text), object, {'SET', key, text}
+end
+
+local function replace(key, text, before)
+  redis.call('DEL', key)
+  undo[#undo + 1] = before
+  redis.call('SET', key, text)
+end
+
+-- Older windows, {name: [number ..]} or {name: number}, as a list of entries aligned at the end.
+local function entries(flat)
+  local columns, longest, found = {}, 0, {}
+  for i = 1, #flat, 2 do
+    local column = begins(flat[i + 1], '[') and items(flat[i + 1]) or {flat[i + 1]}
+    columns[#columns + 1] = column
+    longest = math.max(longest, #column)
+  end
+  for position = 1, longest do
+    local fields = {}
+    for i, column in ipairs(columns) do
+      local value = column[#column - longest + position]
+      if value then fields[#fields + 1] = flat[2 * i - 1] .. ':' .. value end
+    end
+    found[position] = '{' .. table.concat(fields, ',') .. '}'
+  end
+  return found
+end
+
+local function append(name, texts)
+  local key = prefix .. 'emotives:' .. name
+  local window, object, before = held(key)
+  if object then window = entries(window) end
+  for _, text in ipairs(texts) do window[#window + 1] = text end
+  replace(key, '[' .. table.concat(window, ',', math.max(1, #window - persistence + 1)) .. ']', before)
+end
+
+local function unite(name, unions)
+  local key = prefix .. 'metadata:' .. name
+  local flat, object, before = held(key)
+  if object == false and #flat > 0 then fail(key, 'holds a list in place of an object') end
+  if object == false then flat = {} end
+  local fields, positions = {}, {}
+  for i = 1, #flat, 2 do
+    local texts = begins(flat[i + 1], '[') and items(flat[i + 1]) or {flat[i + 1]}
+    local seen = {}
+    for _, text in ipairs(texts) do if begins(text, '"') then seen[string_of(text)] = true end end
+    fields[#fields + 1] = {flat[i], texts, seen}
+    positions[string_of(flat[i])] = #fields
+  end
+  for _, given in ipairs(unions) do
+    for _, pair in ipairs(given) do
+      local at = positions[pair[1]]
+      if not at then
+        at = #fields + 1
+        positions[pair[1]] = at
+        fields[at] = {cjson.encode(pair[1]), {}, {}}
+      end
+      local texts, seen = fields[at][2], fields[at][3]
+      for _, value in ipairs(pair[2]) do
+        if not seen[value] then
+          seen[value] = true
+          texts[#texts + 1] = cjson.encode(value)
+        end
+      end
+    end
+  end
+  local texts = {}
+  for i, field in ipairs(fields) do texts[i] = field[1] .. ':[' .. table.concat(field[2], ',') .. ']' end
+  replace(key, '{' .. table.concat(texts, ',') .. '}', before)
+end
+
+return whole(function()
+  local patterns, symbols = newest(KEYS[4]), newest(KEYS[5])
+  if patterns ~= ARGV[4] or symbols ~= ARGV[5] then return {-1, patterns, symbols} end
+  local block = cjson.decode(ARGV[6])
+  local names, learns = {}, {}
+  for _, learn in ipairs(block.p) do
+    local name = learn[1]
+    if not learns[name] then
+      names[#names + 1] = name
+      learns[name] = 0
+    end
+    if not learn[6] then learns[name] = learns[name] + 1 end
+  end
+
+  -- Everything that is counted, as it was.
+  local keys = {
+    prefix .. 'global:total_pattern_frequencies', prefix .. 'global:total_symbol_frequencies',
+    prefix .. 'global:total_unique_patterns', prefix .. 'global:total_symbols_in_patterns_frequencies',
+  }
+  for _, name in ipairs(names) do keys[#keys + 1] = prefix .. 'frequency:' .. name end
+  if not hashes then
+    for _, symbol in ipairs(block.s) do
+      keys[#keys + 1], keys[#keys + 2] = symbol_keys(symbol)
+    end
+  end
+  local before = values(keys)
+  local frequencies, memberships
+  if hashes then
+    frequencies = gather('HMGET', prefix .. 'symbols:freq', block.s)
+    memberships = gather('HMGET', prefix .. 'symbols:pmf', block.s)
+  end
+
+  -- The claims, and the rows of new patterns.
+  local known, fresh, rows = {}, {}, {}
+  for i, name in ipairs(names) do known[name] = before[4 + i] and true or false end
+  local reply, tokens, members, unique = {0}, 0, 0, 0
+  local gains, joined = {}, {}
+  local texts, unions, sums, summed = {}, {}, {}, {}
+  for i, learn in ipairs(block.p) do
+    local name, positions, counts, emotives, metadata, beside = unpack(learn)
+    local new = not known[name] and not beside
+    reply[i + 1] = new and 1 or 0
+    if new then
+      known[name] = true
+      fresh[#fresh + 1] = name
+      rows[#rows + 1] = ARGV[6 + block.n + i]
+      members = members + #positions
+    end
+    for j, at in ipairs(positions) do
+      gains[at] = (gains[at] or 0) + counts[j]
+      tokens = tokens + counts[j]
+      if new then
+        local joins = joined[at] or {}
+        joins[#joins + 1] = name
+        joined[at] = joins
+      end
+    end
+    if emotives then
+      for j = 2, #emotives do
+        local emotive, value = emotives[j][1], emotives[j][2]
+        for _, at in ipairs(positions) do
+          if not block.o[at] then
+            local id = at .. ' ' .. emotive
+            local sum = summed[id]
+            if not sum then
+              local key, text, start = affinity(block.s[at], emotive)
+              sum = {key, emotive, text, start}
+              summed[id] = sum
+              sums[#sums + 1] = sum
+            end
+            sum[4] = sum[4] + value
+          end
+        end
+      end
+    end
+    if not beside then
+      if emotives then
+        texts[name] = texts[name] or {}
+        table.insert(texts[name], emotives[1])
+      end
+      if metadata then
+        unions[name] = unions[name] or {}
+        table.insert(unions[name], metadata)
+      end
+    end
+  end
+  for i, name in ipairs(names) do
+    if learns[name] > 0 then increase(keys[4 + i], learns[name], before[4 + i]) end
+    if texts[name] then append(name, texts[name]) end
+    if unions[name] then unite(name, unions[name]) end
+  end
+  if #fresh > 0 then
+    local waiting = gather('HMGET', KEYS[1], fresh)
+    local gone = gather('ZMSCORE', KEYS[2], fresh)
+    for i, name in ipairs(fresh) do
+      put(KEYS[1], name, rows[i], waiting[i])
+      -- A mark of zero is of a row that is still to be deleted in ClickHouse: it stays.
+      if gone[i] and tonumber(gone[i]) > 0 then
+        redis.call('ZREM', KEYS[2], name)
+        undone_by('ZADD', KEYS[2], gone[i], name)
+      end
+    end
+    increase(keys[3], #fresh, before[3])
+    increase(keys[4], members, before[4])
+  end
+  increase(keys[1], #block.p, before[1])
+  increase(keys[2], tokens, before[2])
+
+  -- The symbols.
+  local unlisted = gather('ZMSCORE', KEYS[3], block.s)
+  local first = 4 + #names
+  for at, symbol in ipairs(block.s) do
+    local joins = joined[at]
+    if not block.o[at] then
+      if hashes then
+        local key = prefix .. 'symbols:freq'
+        redis.call('HINCRBY', key, symbol, gains[at])
+        if frequencies[at] then undone_by('HINCRBY', key, symbol, -gains[at]) else undone_by('HDEL', key, symbol) end
+        if joins then
+          key = prefix .. 'symbols:pmf'
+          redis.call('HINCRBY', key, symbol, #joins)
+          if memberships[at] then undone_by('HINCRBY', key, symbol, -#joins) else undone_by('HDEL', key, symbol) end
+        end
+      else
+        increase(keys[first + 2 * at - 1], gains[at], before[first + 2 * at - 1])
+        if joins then increase(keys[first + 2 * at], #joins, before[first + 2 * at]) end
+      end
+      if not unlisted[at] then
+        redis.call('ZADD', KEYS[3], block.c[at], symbol)
+        undone_by('ZREM', KEYS[3], symbol)
+      end
+    end
+    if joins then
+      local key = prefix .. 'symbol_to_patterns:' .. symbol
+      local there = #joins > 1 and gather('SMISMEMBER', key, joins)
+      if redis.call('SADD', key, unpack(joins)) > 0 then
+        for i, name in ipairs(joins) do
+          if not there or there[i] == 0 then undone_by('SREM', key, name) end
+        end
+      end
+    end
+  end
+  for _, sum in ipairs(sums) do
+    local text = number(sum[4])
+    if not text then fail(sum[1], 'would hold no finite number') end
+    put(sum[1], sum[2], text, sum[3])
+  end
+
+  local listed = {}
+  for i = 1, block.n do listed[i] = ARGV[6 + i] end
+  for i, there in ipairs(gather('SMISMEMBER', KEYS[6], listed)) do
+    if there == 0 then
+      redis.call('SADD', KEYS[6], listed[i])
+      undone_by('SREM', KEYS[6], listed[i])
+    end
+  end
+  reply[1] = redis.call('HLEN', KEYS[1])
+  return reply
+end)
+""",
+)
+
+#: Forget a pattern. KEYS: pending rows, rows on the move, gone marks, index of symbols. ARGV: the keys' prefix, the
+#: layout, the pattern's name, and JSON ``{s: symbols, n: their counts, o: whether each has its document beside,
+#: f: the frequency as read or false, w: the window as read or false, e: [[emotive, value] ..] to take from the
+#: affinities, r: the beginnings of the pattern's keys, d: whether the pattern's document is beside}``, then the
+#: pending row as read (empty: none). Counters do not fall below zero; a symbol of which nothing is left is removed.
+#: Reply: 1, or 0 if the pattern is no longer what was read, and nothing was done.
+FORGET: Final = Script(
+    "forget",
+    _COMMON
+    + """
+local name = ARGV[3]
+
+local function decrease(key, amount)
+  local held = redis.call('GET', key)
+  if not held then return 0 end
+  local reply = redis.pcall('DECRBY', key, amount)
+  if type(reply) == 'table' then error({err = reply.err .. ' (key ' .. key .. ')'}) end
+  undone_by('SET', key, held)
+  if reply < 0 then
+    redis.call('SET', key, 0)
+    return 0
+  end
+  return reply
+end
+
+local function decrease_field(key, field, amount)
+  local held = redis.call('HGET', key, field)
+  if not held then return 0 end
+  local value = redis.call('HINCRBY', key, field, -amount)
+  undone_by('HSET', key, field, held)
+  if value < 0 then
+    redis.call('HSET', key, field, 0)
+    return 0
+  end
+  return value
+end
+
+local function remove_field(key, field)
+  local held = redis.call('HGET', key, field)
+  if held then
+    redis.call('HDEL', key, field)
+    undone_by('HSET', key, field, held)
+  end
+end
+
+return whole(function()
+  local given = cjson.decode(ARGV[4])
+  if not given.d then
+    if redis.call('GET', prefix .. 'frequency:' .. name) ~= given.f then return 0 end
+    if (redis.call('HGET', KEYS[1], name) or '') ~= ARGV[5] then return 0 end
+    local key = prefix .. 'emotives:' .. name
+    if redis.call('TYPE', key).ok ~= 'hash' and redis.call('GET', key) ~= given.w then return 0 end
+  end
+  local times = tonumber(given.t)
+  local tokens = 0
+  for i, symbol in ipairs(given.s) do
+    local count = given.n[i]
+    tokens = tokens + count
+    local key = prefix .. 'symbol_to_patterns:' .. symbol
+    if redis.call('SREM', key, name) > 0 then undone_by('SADD', key, name) end
+    if not given.o[i] then
+      local left
+      if hashes then
+        left = decrease_field(prefix .. 'symbols:freq', symbol, times * count)
+        left = left + decrease_field(prefix .. 'symbols:pmf', symbol, 1)
+      else
+        local frequency, membership = symbol_keys(symbol)
+        left = decrease(frequency, times * count) + decrease(membership, 1)
+      end
+      if left == 0 then
+        if hashes then
+          remove_field(prefix .. 'symbols:freq', symbol)
+          remove_field(prefix .. 'symbols:pmf', symbol)
+        else
+          local frequency, membership = symbol_keys(symbol)
+          drop(frequency)
+          drop(membership)
+        end
+        drop(prefix .. 'affinity:' .. symbol)
+        local score = redis.call('ZSCORE', KEYS[4], symbol)
+        if score then
+          redis.call('ZREM', KEYS[4], symbol)
+          undone_by('ZADD', KEYS[4], score, symbol)
+        end
+      else
+        for _, pair in ipairs(given.e) do
+          local where, text, value = affinity(symbol, pair[1])
+          if text then
+            local rest = number(value - pair[2])
+            if not rest then fail(where, 'would hold no finite number') end
+            if tonumber(rest) == 0 then
+              redis.call('HDEL', where, pair[1])
+              undone_by('HSET', where, pair[1], text)
+            else
+              put(where, pair[1], rest, text)
+            end
+          end
+        end
+      end
+    end
+  end
+  decrease(prefix .. 'global:total_pattern_frequencies', times)
+  decrease(prefix .. 'global:total_symbol_frequencies', times * tokens)
+  decrease(prefix .. 'global:total_unique_patterns', 1)
+  decrease(prefix .. 'global:total_symbols_in_patterns_frequencies', #given.s)
+  if not given.d then
+    for _, start in ipairs(given.r) do drop(prefix .. start .. ':' .. name) end
+    remove_field(KEYS[1], name)
+    remove_field(KEYS[2], name)
+    local mark = redis.call('ZSCORE', KEYS[3], name)
+    redis.call('ZADD', KEYS[3], 0, name)
+    if mark then undone_by('ZADD', KEYS[3], mark, name) else undone_by('ZREM', KEYS[3], name) end
+  end
+  return 1
+end)
+""",
+)
+
+#: Increase one counter of a symbol. KEYS: index of symbols, catalogue of collections, order of the documents beside.
+#: ARGV: the newest score of that order when it was looked up, the counter's key, the field in it (empty: it is the
+#: counter itself), the symbol, its score, the entry of the catalogue.
+#: Reply: the new value; or ``[newest score]`` if documents have come beside, and nothing was done.
+COUNT: Final = Script(
+    "count",
+    """
+local newest = redis.call('ZREVRANGE', KEYS[3], 0, 0, 'WITHSCORES')[2] or ''
+if newest ~= ARGV[1] then return {newest} end
+-- These fail on a key of the wrong type; then nothing has been done yet.
+redis.call('ZSCORE', KEYS[1], ARGV[4])
+redis.call('SISMEMBER', KEYS[2], ARGV[6])
+local value
+if ARGV[3] == '' then
+  value = redis.call('INCR', ARGV[2])
+else
+  value = redis.call('HINCRBY', ARGV[2], string.sub(ARGV[3], 2), 1)
+end
+redis.call('ZADD', KEYS[1], ARGV[5], ARGV[4])
+redis.call('SADD', KEYS[2], ARGV[6])
+return value
+""",
+)
