@@ -171,8 +171,10 @@ def _sorted(value: Any, path: str) -> Any:
 
 def call(collection: Any, method: str, arguments: Mapping[str, Any], options: Mapping[str, Any] | None = None) -> Any:
     """Call a pymongo method with the arguments of a case; the result as plain values, cursors exhausted."""
-    given = {name: list(value.items()) if name in _PAIRS and isinstance(value, dict) else value
-             for name, value in arguments.items()}
+    given: dict[str, Any] = {
+        name: list(value.items()) if name in _PAIRS and isinstance(value, dict) else value
+        for name, value in arguments.items()
+    }
     if method in ("find", "aggregate", "count_documents", "distinct", "find_one"):
         given.update(options or {})
     if "return_document" in given:

@@ -82,7 +82,7 @@ def _use(spec: Spec) -> None:
     collection = memory()
     match spec.kind:
         case Kind.QUERY:
-            condition = {spec.name: {}}
+            condition: dict[str, object] = {spec.name: {}}
             outer = _INSIDE.get(spec.name)
             if outer is not None:
                 condition = {outer: condition}
@@ -113,6 +113,6 @@ def _used(case: Case) -> set[str]:
                 pending.append(item)
         elif isinstance(value, list):
             pending.extend(value)
-        elif isinstance(value, str):
+        elif type(value) is str:
             found |= {value, *value.split(".")}
     return found

@@ -3,9 +3,20 @@
 from kato_compat.collection.client import MongoClient
 from kato_compat.collection.collection import Collection
 from kato_compat.collection.database import Database
+from kato_compat.kato.knowledge import KnowledgeBase
+from kato_compat.kato.writer import RedisWriter
 from kato_compat.mapping.spec import Catalogue, CollectionSpec
 
-__all__ = ["Catalogue", "Collection", "CollectionSpec", "Database", "MongoClient", "install"]
+__all__ = [
+    "Catalogue",
+    "Collection",
+    "CollectionSpec",
+    "Database",
+    "KnowledgeBase",
+    "MongoClient",
+    "RedisWriter",
+    "install",
+]
 
 #: The version of this package, as its wheel has it.
 __version__ = "0.1.0"

@@ -139,8 +139,8 @@ class HandWritten:
         return [
             {
                 "name": name,
-                "frequency": frequency,
                 "pattern_data": events[name][1],
+                "frequency": frequency,
                 "flattened": [symbol for event in events[name][1] for symbol in event],
             }
             for name, frequency in best

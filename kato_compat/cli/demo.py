@@ -73,12 +73,13 @@ def _learn(screen: Screen, client: MongoClient, count: int | None) -> None:
     screen.lines(prompted(source), _INDENT, "code")
     knowledge = KnowledgeBase(client, DATABASE, persistence=_PERSISTENCE)
     began = time.perf_counter()
-    knowledge.learn_patterns(screen.progress(map(events, text), len(text)))
+    new = knowledge.learn_patterns(screen.progress(map(events, text), len(text)))
     learned = time.perf_counter()
     moved = client.flush()
     flushed = time.perf_counter()
     rate = len(text) / (learned - began)
-    screen.line(f"{_INDENT}# learned in {duration(learned - began)}: {rate:,.0f} patterns a second", "time")
+    screen.line(f"{_INDENT}{new}")
+    screen.line(f"{_INDENT}# new ones; learned in {duration(learned - began)}, {rate:,.0f} a second", "time")
     screen.line(
         f"{_INDENT}# {moved:,} rows that still waited in Valkey moved to ClickHouse in {duration(flushed - learned)}",
         "time",

@@ -1,29 +1,31 @@
 """The client, a drop-in for `pymongo.MongoClient` (pymongo documentation: mongo_client)."""
 
 import os
+from collections import deque
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 from urllib.parse import unquote, urlsplit
 
 from bson.codec_options import CodecOptions, TypeRegistry
 from pymongo import common
 from pymongo.errors import ConfigurationError, InvalidOperation
 from pymongo.read_concern import ReadConcern
-from pymongo.read_preferences import ReadPreference
+from pymongo.read_preferences import ReadPreference, make_read_preference, read_pref_mode_from_name
 from pymongo.uri_parser import parse_uri
 from pymongo.write_concern import WriteConcern
 
 from kato_compat.collection.commands import build_info
-from kato_compat.collection.cursor import CommandCursor
 from kato_compat.collection.database import Database
-from kato_compat.errors import fail, refused
+from kato_compat.collection.inherited import Options
+from kato_compat.collection.stream import CommandCursor, Source
+from kato_compat.errors import fail
 from kato_compat.execute.deployment import Deployment, EngineDeployment, MemoryDeployment
 from kato_compat.execute.reading import find_batches
 from kato_compat.execute.writing import insert
 from kato_compat.ir.requests import Flow, Pipeline, Select
 from kato_compat.mapping.spec import Catalogue, CollectionSpec
-from kato_compat.options import check_session
+from kato_compat.options import check_session, refuse, take
 from kato_compat.values.document import Document
 
 #: The ClickHouse database of KATO's tables where a URL names none.
@@ -32,7 +34,7 @@ _CLICKHOUSE: Final = "KATO_COMPAT_CLICKHOUSE"
 _REDIS: Final = "KATO_COMPAT_REDIS"
 
 
-class MongoClient:
+class MongoClient(Options):
     """A client of ClickHouse and Redis with pymongo's API. Making one does no I/O to servers.
 
     Where the data are, in this order: `clickhouse` and `redis` URLs; ``host="memory://"`` for the in-process store;
@@ -70,12 +72,13 @@ class MongoClient:
         if type_registry is not None:
             options["type_registry"] = type_registry
         self._init_arguments = {"host": host, "port": port, "layout": layout}
-        self.codec_options = _codec_options(options)
-        self.read_preference = options.get("read_preference", ReadPreference.PRIMARY)
-        self.write_concern = _write_concern(options)
-        self.read_concern = ReadConcern(options.get("readconcernlevel"))
+        super().__init__(
+            _codec_options(options), _read_preference(options), _write_concern(options), _read_concern(options)
+        )
+        #: Commands whose cursor was dropped before its end; the next one closes them.
+        self._abandoned: deque[Source] = deque()
         self._default = options.get("default_database")
-        self._timeouts = {
+        self._timeouts: dict[str, Any] = {
             f"{name}_ms": float(options[key]) * 1000
             for name, key in (
                 ("server_selection_timeout", "serverselectiontimeoutms"),
@@ -150,7 +153,8 @@ class MongoClient:
     def _embedded(self, path: Path | None, catalogue: Catalogue) -> Deployment:
         from kato_compat.stores.embedded import Embedded
 
-        embedded = Embedded.open(path, **self._timeouts)
+        timeout = self._timeouts.get("socket_timeout_ms")
+        embedded = Embedded.open(path) if timeout is None else Embedded.open(path, socket_timeout_ms=timeout)
         return EngineDeployment(embedded.redis, embedded.clickhouse, catalogue, DATABASE, embedded)
 
     # databases
@@ -180,12 +184,19 @@ class MongoClient:
             name = self._default
         return Database(self, name, codec_options, read_preference, write_concern, read_concern)
 
-    def get_default_database(self, default: str | None = None, **options: Any) -> Database:
+    def get_default_database(
+        self,
+        default: str | None = None,
+        codec_options: CodecOptions[Any] | None = None,
+        read_preference: Any = None,
+        write_concern: Any = None,
+        read_concern: Any = None,
+    ) -> Database:
         """The database that the URL names, or `default`."""
         name = self._default or default
         if name is None:
             raise ConfigurationError("No default database name defined or provided.")
-        return self.get_database(name, **options)
+        return self.get_database(name, codec_options, read_preference, write_concern, read_concern)
 
     def list_database_names(self, session: Any = None, comment: Any = None) -> list[str]:
         """The names of the databases that hold a collection."""
@@ -194,9 +205,10 @@ class MongoClient:
 
     def list_databases(self, session: Any = None, comment: Any = None, **kwargs: Any) -> CommandCursor:
         """A cursor over ``{name, sizeOnDisk, empty}`` of the databases."""
+        take("listDatabases", kwargs)
         names = self.list_database_names(session)
         found = [{"name": name, "sizeOnDisk": self._size(name), "empty": False} for name in names]
-        return CommandCursor(self["admin"]["$cmd"], None, found)
+        return CommandCursor(self["admin"]["$cmd"], found)
 
     def _size(self, database: str) -> int:
         deployment = self.deployment
@@ -247,13 +259,14 @@ class MongoClient:
         self._ping()
         return build_info()
 
-    def start_session(self, *args: Any, **kwargs: Any) -> Any:
+    def start_session(
+        self,
+        causal_consistency: bool | None = None,
+        default_transaction_options: Any = None,
+        snapshot: bool | None = False,
+    ) -> Any:
         """Refused: there are no sessions or transactions."""
-        raise refused("start_session", "there are no sessions or transactions")
-
-    def watch(self, *args: Any, **kwargs: Any) -> Any:
-        """Refused: there are no change streams."""
-        raise refused("watch", "there is no oplog to follow")
+        raise refuse("start_session")
 
     @property
     def address(self) -> tuple[str, int] | None:
@@ -303,10 +316,15 @@ class MongoClient:
     def __bool__(self) -> bool:
         return True
 
-    def __iter__(self) -> "MongoClient":
+    def __iter__(self) -> NoReturn:
         raise TypeError("'MongoClient' object is not iterable")
 
-    def __getstate__(self) -> Any:
+    def __next__(self) -> NoReturn:
+        raise TypeError("'MongoClient' object is not iterable")
+
+    next = __next__
+
+    def __reduce__(self) -> NoReturn:
         raise TypeError("cannot pickle a MongoClient: connections are of one process; make a client in each")
 
 
@@ -329,6 +347,20 @@ def _codec_options(options: Mapping[str, Any]) -> CodecOptions[Any]:
         if options.get(key) is not None:
             given[name] = options[key]
     return CodecOptions(**given)
+
+
+def _read_preference(options: Mapping[str, Any]) -> Any:
+    given = options.get("read_preference", options.get("readpreference"))
+    if given is None:
+        return ReadPreference.PRIMARY
+    if isinstance(given, int | str):
+        mode = read_pref_mode_from_name(given) if isinstance(given, str) else given
+        return make_read_preference(mode, options.get("readpreferencetags"), options.get("maxstalenessseconds", -1))
+    return given
+
+
+def _read_concern(options: Mapping[str, Any]) -> ReadConcern:
+    return ReadConcern(options.get("readconcernlevel"))
 
 
 def _write_concern(options: Mapping[str, Any]) -> WriteConcern:

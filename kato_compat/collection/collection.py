@@ -1,30 +1,19 @@
 """Collections, as pymongo's `Collection` (pymongo documentation: collection)."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from bson.codec_options import CodecOptions
-from pymongo import common
-from pymongo.operations import IndexModel
 
-from kato_compat.collection.face import context
 from kato_compat.collection.indexes import Indexes
 from kato_compat.collection.reads import Reads
 from kato_compat.collection.writes import Writes
-from kato_compat.errors import fail
-from kato_compat.execute.deployment import Deployment
 from kato_compat.execute.explain import explain_find
-from kato_compat.execute.storage import Storage
-from kato_compat.mapping.index import Index
 from kato_compat.options import check_session
 from kato_compat.parse.command import Find
-from kato_compat.parse.expression import Context
 from kato_compat.values.document import Document
 
 if TYPE_CHECKING:
     from kato_compat.collection.database import Database
-
-__all__ = ["Collection", "IndexModel"]
 
 
 class Collection(Reads, Writes, Indexes):
@@ -46,42 +35,9 @@ class Collection(Reads, Writes, Indexes):
         **kwargs: Any,
     ) -> None:
         check_session(session)
-        if not isinstance(name, str):
-            raise TypeError(f"name must be an instance of str, not {type(name)}")
-        common_check(name)
-        self._database = database
-        self._name = str(name)
-        self._full_name = f"{database.name}.{self._name}"
-        self.codec_options: CodecOptions[Any] = codec_options or database.codec_options
-        self.read_preference = read_preference or database.read_preference
-        self.write_concern = write_concern or database.write_concern
-        self.read_concern = read_concern or database.read_concern
-        self.deployment: Deployment = database.client.deployment
-        self._storage: Storage | None = None
+        super().__init__(database, name, codec_options, read_preference, write_concern, read_concern)
         if create or kwargs:
             database.create_collection(name, **kwargs)
-
-    @property
-    def storage(self) -> Storage:
-        """The storage of the collection."""
-        if self._storage is None:
-            self._storage = self.deployment.storage(self._database.name, self._name)
-        return self._storage
-
-    @property
-    def full_name(self) -> str:
-        """``database.collection``."""
-        return self._full_name
-
-    @property
-    def name(self) -> str:
-        """The collection's name."""
-        return self._name
-
-    @property
-    def database(self) -> "Database":
-        """The database of the collection."""
-        return self._database
 
     def with_options(
         self,
@@ -150,65 +106,16 @@ class Collection(Reads, Writes, Indexes):
             f"'{type(self).__name__}' object it is failing because no such method exists."
         )
 
-    def __iter__(self) -> "Collection":
+    def __iter__(self) -> Any:
         raise TypeError(f"'{type(self).__name__}' object is not iterable")
 
-    def __next__(self) -> None:
+    def __next__(self) -> NoReturn:
         raise TypeError(f"'{type(self).__name__}' object is not iterable")
 
-    def _scope(self, let: Any = None) -> Context:
-        return context(self._database.name, self._name, let, self.codec_options)
+    next = __next__
 
-    def _hinted(self, hint: Any) -> Index | None:
-        """The index that `hint` names. Raises 2 for one that does not exist."""
-        if hint is None:
-            return None
-        indexes = self.deployment.run(self.storage.indexes())
-        if isinstance(hint, str):
-            found = [index for index in indexes if index.name == hint]
-        else:
-            pairs = tuple(hint.items()) if isinstance(hint, Mapping) else tuple(_pair(each) for each in hint)
-            if pairs and pairs[0][0] == "$natural":
-                return None
-            found = [index for index in indexes if index.keys == pairs]
-        if not found:
-            if not indexes and (hint == "_id_" or list(_keys(hint)) == ["_id"]):
-                return None
-            raise fail(
-                2,
-                "error processing query: planner returned error :: caused by :: hint provided does not "
-                "correspond to an existing index",
-            )
-        return found[0]
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"cannot pickle a {type(self).__name__}: its client is of one process; make one in each")
 
     def _explain_find(self, command: Find) -> Document:
         return explain_find(self.storage, command, self.deployment.describe())
-
-
-def _pair(each: Any) -> tuple[str, Any]:
-    return (each, 1) if isinstance(each, str) else tuple(each)
-
-
-def _keys(hint: Any) -> Sequence[str]:
-    if isinstance(hint, str):
-        return [hint]
-    if isinstance(hint, Mapping):
-        return list(hint)
-    return [_pair(each)[0] for each in hint]
-
-
-def common_check(name: str) -> None:
-    """Raise pymongo's `InvalidName` for a name that a collection may not have."""
-    from pymongo.errors import InvalidName
-
-    if not name or ".." in name:
-        raise InvalidName("collection names cannot be empty")
-    if "$" in name and not name.startswith(("oplog.$main", "$cmd")):
-        raise InvalidName(f"collection names must not contain '$': {name!r}")
-    if name[0] == "." or name[-1] == ".":
-        raise InvalidName(f"collection names must not start or end with '.': {name!r}")
-    if "\x00" in name:
-        raise InvalidName("collection names must not contain the null character")
-
-
-_ = common

@@ -9,6 +9,7 @@ from pymongo import common, helpers_shared
 from pymongo.collation import validate_collation_or_none
 from pymongo.cursor_shared import _QUERY_OPTIONS, CursorType
 from pymongo.errors import InvalidOperation
+from pymongo.write_concern import validate_boolean
 
 from kato_compat.collection.bounds import Bounded
 from kato_compat.collection.face import collation, context, filter_document, parsed_sort, projection_document
@@ -33,9 +34,7 @@ from kato_compat.values.document import Document
 if TYPE_CHECKING:
     from kato_compat.collection.collection import Collection
 
-_TYPES: Final = frozenset(
-    {CursorType.NON_TAILABLE, CursorType.TAILABLE, CursorType.TAILABLE_AWAIT, CursorType.EXHAUST}
-)
+_TYPES: Final = frozenset({CursorType.NON_TAILABLE, CursorType.TAILABLE, CursorType.TAILABLE_AWAIT, CursorType.EXHAUST})
 _TAILABLE: Final = _QUERY_OPTIONS["tailable_cursor"]
 _EXHAUST: Final = _QUERY_OPTIONS["exhaust"]
 
@@ -83,13 +82,13 @@ class Cursor(Batches):
             raise ValueError("skip must be >= 0")
         if not isinstance(limit, int):
             raise TypeError(f"limit must be an instance of int, not {type(limit)}")
-        common.validate_boolean("no_cursor_timeout", no_cursor_timeout)
+        validate_boolean("no_cursor_timeout", no_cursor_timeout)
         if cursor_type not in _TYPES:
             raise ValueError("not a valid value for cursor_type")
-        common.validate_boolean("allow_partial_results", allow_partial_results)
-        common.validate_boolean("oplog_replay", oplog_replay)
+        validate_boolean("allow_partial_results", allow_partial_results)
+        validate_boolean("oplog_replay", oplog_replay)
         if allow_disk_use is not None:
-            common.validate_boolean("allow_disk_use", allow_disk_use)
+            validate_boolean("allow_disk_use", allow_disk_use)
         if projection is not None:
             helpers_shared._fields_list_to_dict(projection, "projection")
         if let is not None:
@@ -256,8 +255,8 @@ class Cursor(Batches):
     def _command(self) -> Find:
         collection = self._collection
         options = collection.codec_options
-        scope = context(collection.database.name, collection.name, self._let, options)
         order = collation(self._collation)
+        scope = context(collection.database.name, collection.name, self._let, options, order)
         predicate = parse_filter(filter_document(self._filter, options), scope, collation=order)
         raw = projection_document(self._projection, options)
         projection = parse_projection(raw, scope, find=True, predicate=predicate) if raw else None
@@ -279,7 +278,9 @@ class Cursor(Batches):
         index = collection._hinted(self._hint)
         source: Source
         if self._return_key or self._min or self._max:
-            bounds = [filter_document(dict(bound), collection.codec_options) for bound in (self._min or {}, self._max or {})]
+            bounds = [
+                filter_document(dict(bound), collection.codec_options) for bound in (self._min or {}, self._max or {})
+            ]
             source = Bounded(storage, command, index, bounds[0], bounds[1], self._return_key)
         else:
             source = Finding(storage, command)
@@ -373,6 +374,7 @@ class Cursor(Batches):
     def collection(self) -> "Collection":
         """The collection that is queried."""
         return self._collection
+
 
 def _hint(index: Any) -> str | dict[str, Any] | None:
     return index if index is None or isinstance(index, str) else helpers_shared._index_document(index)

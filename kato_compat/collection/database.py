@@ -1,21 +1,27 @@
 """Databases, as pymongo's `Database` (pymongo documentation: database)."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from bson.codec_options import CodecOptions
+from bson.codec_options import DEFAULT_CODEC_OPTIONS, CodecOptions
+from bson.dbref import DBRef
 from pymongo import common
 from pymongo.database_shared import _check_name
-from pymongo.errors import CollectionInvalid
+from pymongo.errors import CollectionInvalid, InvalidOperation, OperationFailure
 
-from kato_compat.collection.collection import Collection, common_check
-from kato_compat.collection.cursor import CommandCursor
-from kato_compat.collection.stream import Stream
+from kato_compat.collection.collection import Collection
+from kato_compat.collection.commands import run
+from kato_compat.collection.face import aggregation_scope, collation, context
+from kato_compat.collection.inherited import Options
+from kato_compat.collection.naming import check_name
+from kato_compat.collection.stream import CommandCursor, Stream, limit_of
 from kato_compat.errors import fail, refused
 from kato_compat.execute.foreign import Foreign
 from kato_compat.execute.pipeline import ListReader, PipelineReader
-from kato_compat.options import check_session
-from kato_compat.parse.expression import Context
+from kato_compat.ir.predicate import compile_predicate
+from kato_compat.options import check as check_given
+from kato_compat.options import check_session, take
+from kato_compat.parse.filter import parse_filter
 from kato_compat.parse.pipeline import parse_pipeline
 from kato_compat.values.document import Document, normalise
 
@@ -32,9 +38,24 @@ _REFUSED = {
     "encryptedFields": "there is no queryable encryption",
     "collation": "collections have no default collation",
 }
+#: Options of create_collection that change nothing here.
+_IGNORED = frozenset(
+    {
+        "size",
+        "max",
+        "storageEngine",
+        "indexOptionDefaults",
+        "validationLevel",
+        "validationAction",
+        "comment",
+        "writeConcern",
+        "expireAfterSeconds",
+        "changeStreamPreAndPostImages",
+    }
+)
 
 
-class Database:
+class Database(Options):
     """A database: one knowledge base. Making one does no I/O."""
 
     def __init__(
@@ -52,10 +73,12 @@ class Database:
             _check_name(name)
         self._client = client
         self._name = str(name)
-        self.codec_options: CodecOptions[Any] = codec_options or client.codec_options
-        self.read_preference = read_preference or client.read_preference
-        self.write_concern = write_concern or client.write_concern
-        self.read_concern = read_concern or client.read_concern
+        super().__init__(
+            codec_options or client.codec_options,
+            read_preference or client.read_preference,
+            write_concern or client.write_concern,
+            read_concern or client.read_concern,
+        )
 
     @property
     def client(self) -> "MongoClient":
@@ -123,8 +146,16 @@ class Database:
             "instead: database is not None"
         )
 
-    def __iter__(self) -> "Database":
+    def __iter__(self) -> NoReturn:
         raise TypeError(f"'{type(self).__name__}' object is not iterable")
+
+    def __next__(self) -> NoReturn:
+        raise TypeError(f"'{type(self).__name__}' object is not iterable")
+
+    next = __next__
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"cannot pickle a {type(self).__name__}: its client is of one process; make one in each")
 
     def __call__(self, *args: Any, **kwargs: Any) -> None:
         raise TypeError(
@@ -145,10 +176,13 @@ class Database:
     ) -> Collection:
         """Create a collection. Raises `CollectionInvalid` where it exists; options of other kinds are refused."""
         check_session(session)
-        for option, reason in _REFUSED.items():
-            if kwargs.get(option):
-                raise refused(f"create_collection with {option}", reason)
-        common_check(name)
+        for option, value in kwargs.items():
+            if option in _REFUSED:
+                if value:
+                    raise refused(f"create_collection with {option}", _REFUSED[option])
+            elif option not in _IGNORED:
+                raise fail(40415, f"BSON field 'create.{option}' is an unknown field.")
+        check_name(name)
         collection = self.get_collection(name, codec_options, read_preference, write_concern, read_concern)
         if not self._client.deployment.run(collection.storage.create()):
             if check_exists:
@@ -159,7 +193,7 @@ class Database:
     def list_collection_names(
         self,
         session: Any = None,
-        filter: Any = None,
+        filter: Any = None,  # noqa: A002 - pymongo's name
         comment: Any = None,
         **kwargs: Any,
     ) -> list[str]:
@@ -169,15 +203,15 @@ class Database:
     def list_collections(
         self,
         session: Any = None,
-        filter: Any = None,
+        filter: Any = None,  # noqa: A002 - pymongo's name
         comment: Any = None,
         **kwargs: Any,
     ) -> CommandCursor:
         """A cursor over descriptions of the collections (MongoDB manual: listCollections)."""
-        from kato_compat.ir.predicate import compile_predicate
-        from kato_compat.parse.filter import parse_filter
-
         check_session(session)
+        take("listCollections", kwargs)
+        if filter is not None:
+            common.validate_is_mapping("filter", filter)
         names = self._client.deployment.run(self._client.deployment.names(self._name))
         described: list[Document] = [
             {
@@ -190,15 +224,16 @@ class Database:
             for _, collection in names
         ]
         if filter:
-            test = compile_predicate(parse_filter(normalise(filter)))
+            test = compile_predicate(parse_filter(normalise(filter, self.codec_options)))
             described = [each for each in described if test(each)]
-        return CommandCursor(self["$cmd.listCollections"], None, described)
+        return CommandCursor(self["$cmd.listCollections"], described)
 
     def drop_collection(
         self, name_or_collection: Any, session: Any = None, comment: Any = None, encrypted_fields: Any = None
     ) -> Document:
         """Drop a collection, given by name or as a `Collection`."""
         check_session(session)
+        check_given(encrypted_fields=encrypted_fields)
         name = name_or_collection.name if isinstance(name_or_collection, Collection) else name_or_collection
         if not isinstance(name, str):
             raise TypeError(f"name_or_collection must be an instance of str, not {type(name)}")
@@ -206,31 +241,62 @@ class Database:
         collection.drop()
         return {"ns": collection.full_name, "ok": 1.0}
 
-    def validate_collection(self, name_or_collection: Any, *args: Any, **kwargs: Any) -> Document:
-        """What ``validate`` answers for a sound collection, after reading all of it."""
+    def validate_collection(
+        self,
+        name_or_collection: Any,
+        scandata: bool = False,
+        full: bool = False,
+        session: Any = None,
+        background: bool | None = None,
+        comment: Any = None,
+    ) -> Document:
+        """What ``validate`` answers for a sound collection, after reading all of it. Raises 26 where there is none."""
+        check_session(session)
         name = name_or_collection.name if isinstance(name_or_collection, Collection) else name_or_collection
+        if not isinstance(name, str):
+            raise TypeError(f"name_or_collection must be an instance of str or Collection, not {type(name)}")
         collection = self[name]
-        count = collection.count_documents({})
-        return {"ns": collection.full_name, "nrecords": count, "valid": True, "errors": [], "warnings": [], "ok": 1.0}
+        if not collection.deployment.run(collection.storage.exists()):
+            raise fail(26, f"Collection '{collection.full_name}' does not exist to validate.")
+        read = sum(1 for _ in collection.with_options(codec_options=DEFAULT_CODEC_OPTIONS).find({}))
+        indexes = collection.deployment.run(collection.storage.indexes())
+        return {
+            "ns": collection.full_name,
+            "nrecords": read,
+            "nIndexes": len(indexes),
+            "valid": True,
+            "warnings": [],
+            "errors": [],
+            "ok": 1.0,
+        }
 
     def aggregate(self, pipeline: Any, session: Any = None, **kwargs: Any) -> CommandCursor:
         """Run a pipeline that begins with a stage that makes its own documents (``$documents``)."""
         check_session(session)
         common.validate_list("pipeline", pipeline)
+        names = ("allowDiskUse", "maxTimeMS", "batchSize", "let", "collation")
+        options = take("aggregate", kwargs, *names)
         raw = normalise({"pipeline": list(pipeline)}, self.codec_options)["pipeline"]
-        parsed = parse_pipeline(raw, Context(database=self._name))
-        foreign = Foreign(self._client.deployment)
+        scope = context(self._name, "", options.get("let"), self.codec_options)
+        parsed = parse_pipeline(raw, aggregation_scope(scope, collation(options.get("collation")), raw))
+        if not parsed.stages or not parsed.stages[0].source:
+            raise fail(73, "{aggregate: 1} is not valid for an aggregation that reads a collection")
+        foreign = Foreign(self._client.deployment, options.get("allowDiskUse") is not False)
         reader = PipelineReader(ListReader([]), parsed, foreign.environment(self._name, ""))
         collection = self["$cmd.aggregate"]
-        return CommandCursor(collection, Stream(collection, reader, kwargs.get("maxTimeMS"), True))
+        stream = Stream(collection, reader, limit_of(options.get("maxTimeMS")))
+        return CommandCursor(collection, stream, options.get("batchSize", 0))
 
     def dereference(self, dbref: Any, session: Any = None, comment: Any = None, **kwargs: Any) -> Any:
         """The document that a `DBRef` refers to, None if there is none."""
+        check_session(session)
+        if not isinstance(dbref, DBRef):
+            raise TypeError(f"cannot dereference a {type(dbref)}")
         if dbref.database is not None and dbref.database != self._name:
             raise ValueError(
                 f"trying to dereference a DBRef that points to another database ({dbref.database!r} not {self._name!r})"
             )
-        return self[dbref.collection].find_one({"_id": dbref.id})
+        return self[dbref.collection].find_one({"_id": dbref.id}, **kwargs)
 
     def command(
         self,
@@ -253,17 +319,31 @@ class Database:
             document = {**command, **kwargs}
         else:
             raise TypeError(f"command must be an instance of str or a mapping, not {type(command)}")
-        from kato_compat.collection.commands import run
+        database = self if codec_options is None else self.with_options(codec_options=codec_options)
+        try:
+            return run(database, document)
+        except OperationFailure as error:
+            allowed = allowable_errors or ()
+            details = dict(error.details or {})
+            if not isinstance(error.code, int) or (
+                check and not (error.code in allowed or details.get("errmsg") in allowed)
+            ):
+                raise
+            return details
 
-        return run(self, document)
-
-    def cursor_command(self, command: Any, value: Any = 1, **kwargs: Any) -> CommandCursor:
+    def cursor_command(
+        self,
+        command: Any,
+        value: Any = 1,
+        read_preference: Any = None,
+        codec_options: Any = None,
+        session: Any = None,
+        comment: Any = None,
+        max_await_time_ms: int | None = None,
+        **kwargs: Any,
+    ) -> CommandCursor:
         """Run a command that answers with a cursor."""
-        reply = self.command(command, value, **kwargs)
+        reply = self.command(command, value, True, None, read_preference, codec_options, session, **kwargs)
         if "cursor" not in reply:
-            raise fail(115, "this command does not answer with a cursor; use command()")
-        return CommandCursor(self["$cmd"], None, reply["cursor"]["firstBatch"])
-
-    def watch(self, *args: Any, **kwargs: Any) -> Any:
-        """Refused: there are no change streams."""
-        raise refused("watch", "there is no oplog to follow")
+            raise InvalidOperation("Database.cursor_command() must be used with a command that returns a cursor")
+        return CommandCursor(self["$cmd"], reply["cursor"]["firstBatch"])

@@ -1,43 +1,47 @@
 """What the methods of the face share: normalising arguments, parsing them, and handing documents out."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, Final
 
 import bson
 from bson.codec_options import CodecOptions
-from bson.son import SON
-from pymongo import common
-from pymongo.collation import Collation as PymongoCollation
-from pymongo.errors import OperationFailure, WriteError
+from pymongo import common, helpers_shared
+from pymongo.collation import validate_collation_or_none
+from pymongo.errors import ExecutionTimeout, OperationFailure, WriteError
 
+from kato_compat.errors import code_name, refused
 from kato_compat.ir.predicate import Predicate
 from kato_compat.parse.expression import Context
 from kato_compat.parse.filter import parse_filter
 from kato_compat.parse.sort import Sort, parse_sort
 from kato_compat.values.collation import Collation
-from kato_compat.values.document import INTERNAL, Document, fresh, normalise, normalise_value
+from kato_compat.values.document import INTERNAL, Document, fresh, normalise
 
-_PLAIN = CodecOptions()
+_PLAIN: Final[CodecOptions[Any]] = CodecOptions()
 
 
-def context(database: str, collection: str, let: Any = None, options: CodecOptions[Any] = INTERNAL) -> Context:
-    """The scope of a command's expressions; `let` gives variables, whose values may be constant expressions."""
-    scope = Context(database=database, collection=collection)
+def context(
+    database: str,
+    collection: str,
+    let: Any = None,
+    options: CodecOptions[Any] = INTERNAL,
+    order: Collation | None = None,
+) -> Context:
+    """The scope of a command's expressions; `let` gives variables, each of which may read those before it.
+
+    Raises 9 for a name that no variable may have, 4890500 for a value that reads a document.
+    """
+    scope = Context(database=database, collection=collection, collation=order)
     if let is None:
         return scope
     common.validate_is_mapping("let", let)
-    variables = normalise(let, options)
-    constants = {name: scope.parse(value).bind()({}) for name, value in variables.items()}
-    return scope.constant(constants)
+    return scope.let(normalise(let, options))
 
 
 def collation(raw: Any) -> Collation | None:
     """The parsed collation of a mapping or a pymongo `Collation`; None for binary comparison."""
-    if raw is None:
-        return None
-    document = raw.document if isinstance(raw, PymongoCollation) else raw
-    common.validate_is_mapping("collation", document)
-    return Collation.parse(normalise(document))
+    document = validate_collation_or_none(raw)
+    return None if document is None else Collation.parse(normalise(document))
 
 
 def filter_document(raw: Any, options: CodecOptions[Any]) -> Document:
@@ -54,48 +58,64 @@ def predicate(raw: Any, scope: Context, options: CodecOptions[Any], order: Colla
 
 
 def projection_document(raw: Any, options: CodecOptions[Any]) -> Document | None:
-    """The projection of a mapping or a list of field names, in internal form; None for none."""
+    """The projection of a mapping or a collection of field names, in internal form; None for none or an empty one."""
     if raw is None:
         return None
-    if isinstance(raw, Mapping):
-        return normalise(raw, options)
-    if isinstance(raw, Sequence) and not isinstance(raw, str):
-        if not raw:
-            return {"_id": 1}
-        for name in raw:
-            if not isinstance(name, str):
-                raise TypeError("projection must be a list of key names, each an instance of str")
-        return dict.fromkeys([str(name) for name in raw], 1)
-    raise TypeError("projection must be a mapping or a list of key names")
-
-
-def sort_pattern(raw: Any, direction: Any = None) -> dict[str, Any] | None:
-    """A sort as pymongo takes it (a name, a list of names or pairs, a mapping) as a mapping."""
-    if raw is None:
-        return None
-    if isinstance(raw, str):
-        return {raw: 1 if direction is None else direction}
-    if direction is not None:
-        raise TypeError("direction is only for a single field name")
-    if isinstance(raw, Mapping):
-        return dict(raw)
-    found: dict[str, Any] = {}
-    for item in raw:
-        if isinstance(item, str):
-            found[item] = 1
-        else:
-            name, order = item
-            found[name] = order
-    return found
+    return normalise(helpers_shared._fields_list_to_dict(raw, "projection"), options) or None
 
 
 def parsed_sort(raw: Any, scope: Context, order: Collation | None) -> Sort | None:
-    """The parsed sort of `raw`; None for none or an empty one."""
-    pattern = sort_pattern(raw)
-    if not pattern:
+    """The parsed sort of `raw`, a mapping or a list of names or pairs; None for none."""
+    if not raw:
         return None
-    # As a nested value: at the top of a document BSON encoding moves `_id` to the front.
-    return parse_sort(normalise_value(pattern), scope, collation=order, find=True)
+    pattern = helpers_shared._index_document(raw)
+    return parse_sort(normalise(pattern), scope, collation=order, find=True)
+
+
+def aggregation_scope(scope: Context, order: Collation | None, stages: list[Any]) -> Context:
+    """The scope of a pipeline that compares strings by `order`.
+
+    Raises 115 for a stage that cannot: only those of `_COLLATED` do, without expressions.
+    """
+    if order is None:
+        return scope
+    for stage in stages:
+        name = next(iter(stage), "") if type(stage) is dict else ""
+        if name.startswith("$") and (name not in _COLLATED or _computes(stage[name], name == "$project")):
+            raise refused(
+                f"collation in an aggregation with {name}",
+                f"only {', '.join(sorted(_COLLATED))} without expressions compare strings by a collation",
+            )
+    given = {each.name: getattr(scope, each.name) for each in fields(scope)}
+    return _Collated(**given, order=order)
+
+
+def _computes(operand: Any, shape: bool) -> bool:
+    """Whether there is an expression in the operand of a stage; every operator in a `shape` is one."""
+    if type(operand) is dict:
+        if "$expr" in operand or (shape and any(name.startswith("$") for name in operand)):
+            return True
+        return any(_computes(value, shape) for value in operand.values())
+    if type(operand) is list:
+        return shape or any(_computes(value, shape) for value in operand)
+    return shape and isinstance(operand, str)
+
+
+#: The stages that an aggregation with a collation may have.
+_COLLATED: Final = frozenset({"$match", "$sort", "$limit", "$skip", "$count", "$project", "$sample", "$unset"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Collated(Context):
+    """The scope of a pipeline with a collation."""
+
+    order: Collation | None = None
+
+    def predicate(self, raw: Any) -> Any:
+        return parse_filter(raw, self, collation=self.order)
+
+    def sort(self, raw: Any) -> Any:
+        return parse_sort(raw, self, collation=self.order)
 
 
 def hand_out(document: Document, options: CodecOptions[Any], shared: bool) -> Any:
@@ -112,8 +132,8 @@ def hand_out_value(value: Any, options: CodecOptions[Any]) -> Any:
 
 
 def write_error(error: OperationFailure) -> OperationFailure:
-    """The `WriteError` that pymongo raises for a server's error in a write."""
-    if isinstance(error, WriteError) or error.code is None or not error.details:
+    """The `WriteError` that pymongo raises for a server's error in a write, with its details."""
+    if isinstance(error, WriteError | ExecutionTimeout) or error.code is None or not error.details:
         return error
     details = {"index": 0, "code": error.code, "errmsg": error.details.get("errmsg", str(error))}
     for name in ("keyPattern", "keyValue", "errInfo"):
@@ -122,17 +142,27 @@ def write_error(error: OperationFailure) -> OperationFailure:
     return WriteError(str(details["errmsg"]), error.code, details)
 
 
+def command_error(error: OperationFailure) -> OperationFailure:
+    """`error` with the details that a command's reply has, where those are of a write: findAndModify is a command."""
+    details = error.details or {}
+    if error.code is None or "ok" in details:
+        return error
+    reply: dict[str, Any] = {"ok": 0.0, "errmsg": details.get("errmsg", str(error))}
+    reply |= {"code": error.code, "codeName": code_name(error.code)}
+    reply |= {name: details[name] for name in ("keyPattern", "keyValue") if name in details}
+    return type(error)(str(reply["errmsg"]), error.code, reply)
+
+
 __all__ = [
-    "SON",
+    "aggregation_scope",
     "collation",
+    "command_error",
     "context",
     "filter_document",
     "hand_out",
     "hand_out_value",
-    "normalise_value",
     "parsed_sort",
     "predicate",
     "projection_document",
-    "sort_pattern",
     "write_error",
 ]

@@ -1,23 +1,21 @@
 """The index methods of collections, and those of the collection as a whole (pymongo documentation: collection)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from bson.codec_options import CodecOptions
-from pymongo.errors import OperationFailure
+from pymongo import common, helpers_shared
 from pymongo.operations import IndexModel
 
-from kato_compat.collection.cursor import CommandCursor
-from kato_compat.errors import fail
-from kato_compat.execute.deployment import Deployment
-from kato_compat.execute.storage import Storage
+from kato_compat.collection.namespace import Namespace
+from kato_compat.collection.naming import check_name
+from kato_compat.collection.stream import CommandCursor, limit_of
+from kato_compat.errors import fail, refused, unbuilt
 from kato_compat.mapping.index import Index
-from kato_compat.options import check_session
+from kato_compat.options import check, check_session, refuse, take
 from kato_compat.values.document import Document, normalise
 
 if TYPE_CHECKING:
-    from kato_compat.collection.collection import Collection
-    from kato_compat.collection.database import Database
+    pass
 
 #: Options of an index that the server takes and that change nothing here.
 _IGNORED = frozenset({"background", "v", "commitQuorum", "comment", "maxTimeMS", "session", "writeConcern"})
@@ -32,55 +30,56 @@ _KNOWN = frozenset(
 )
 
 
-class Indexes:
+class Indexes(Namespace):
     """create_index, list_indexes, drop and their kin."""
-
-    if TYPE_CHECKING:
-        codec_options: CodecOptions[Any]
-        deployment: Deployment
-        storage: Storage
-        database: Database
-        name: str
 
     def create_index(self, keys: Any, session: Any = None, comment: Any = None, **kwargs: Any) -> str:
         """Create an index, idempotently; its name."""
-        check_session(session)
+        command = {name: kwargs.pop(name) for name in ("maxTimeMS", "commitQuorum", "writeConcern") if name in kwargs}
         model = IndexModel(keys, **kwargs)
-        (name,) = self.create_indexes([model])
+        (name,) = self.create_indexes([model], session, comment, **command)
         return name
 
     def create_indexes(
         self, indexes: Sequence[IndexModel], session: Any = None, comment: Any = None, **kwargs: Any
     ) -> list[str]:
-        """Create indexes; their names."""
+        """Create indexes; their names. All are checked before the first is built."""
         check_session(session)
-        if not isinstance(indexes, list):
-            raise TypeError(f"indexes must be a list, not {type(indexes)}")
+        common.validate_list("indexes", indexes)
         for model in indexes:
             if not isinstance(model, IndexModel):
                 raise TypeError(f"{model!r} is not an instance of pymongo.operations.IndexModel")
-        parsed = [index_of(normalise(model.document)) for model in indexes]
+        limit = limit_of(take("createIndexes", kwargs, "maxTimeMS").get("maxTimeMS"))
+        if not indexes:
+            raise fail(2, "Must specify at least one index to create")
+        parsed = [index_of(normalise(model.document, self.codec_options)) for model in indexes]
         for index in parsed:
             if index.name != "_id_":
-                self.deployment.run(self.storage.create_index(index))
+                self._run(self.storage.create_index(index), limit)
         return [index.name for index in parsed]
 
     def drop_index(self, index_or_name: Any, session: Any = None, comment: Any = None, **kwargs: Any) -> None:
-        """Drop an index by its name or its keys."""
+        """Drop an index by its name or its keys, ``*`` all but that on `_id`. Raises 26 without the collection, 27."""
         check_session(session)
+        take("dropIndexes", kwargs)
         name = index_or_name
         if not isinstance(name, str):
-            name = "_".join(f"{path}_{order}" for path, order in dict(_pairs(index_or_name)).items())
+            keys = tuple(helpers_shared._index_document(helpers_shared._index_list(index_or_name)).items())
             indexes = self.deployment.run(self.storage.indexes())
-            keys = tuple(_pairs(index_or_name))
-            name = next((index.name for index in indexes if index.keys == keys), name)
+            name = next((index.name for index in indexes if index.keys == keys), None)
+            if name is None and indexes:
+                raise fail(27, f"can't find index with key: {dict(keys)}")
+        if name == "*":
+            self.drop_indexes()
+            return
         if not self.deployment.run(self.storage.exists()):
             raise fail(26, f"ns not found {self.database.name}.{self.name}")
-        self.deployment.run(self.storage.drop_index(name))
+        self.deployment.run(self.storage.drop_index(str(name)))
 
     def drop_indexes(self, session: Any = None, comment: Any = None, **kwargs: Any) -> None:
-        """Drop every index but that on `_id`."""
+        """Drop every index but that on `_id`; nothing happens to a collection that does not exist."""
         check_session(session)
+        take("dropIndexes", kwargs)
         for index in self.deployment.run(self.storage.indexes()):
             if index.name != "_id_":
                 self.deployment.run(self.storage.drop_index(index.name))
@@ -89,7 +88,7 @@ class Indexes:
         """A cursor over the definitions of the indexes; empty for a collection that does not exist."""
         check_session(session)
         found = [index.definition() for index in self.deployment.run(self.storage.indexes())]
-        return CommandCursor(self._self, None, found)
+        return CommandCursor(self._self, found)
 
     def index_information(self, session: Any = None, comment: Any = None) -> dict[str, Any]:
         """``{name: {"v", "key": [(path, direction), ..], options ..}}``."""
@@ -110,6 +109,7 @@ class Indexes:
     def drop(self, session: Any = None, comment: Any = None, encrypted_fields: Any = None) -> None:
         """Drop the collection with its indexes."""
         check_session(session)
+        check(encrypted_fields=encrypted_fields)
         self.deployment.run(self.storage.drop())
 
     def rename(self, new_name: str, session: Any = None, comment: Any = None, **kwargs: Any) -> Document:
@@ -117,18 +117,36 @@ class Indexes:
         check_session(session)
         if not isinstance(new_name, str):
             raise TypeError(f"new_name must be an instance of str, not {type(new_name)}")
-        self.database.client._rename(self.database.name, self.name, new_name, bool(kwargs.get("dropTarget", False)))
+        check_name(new_name)
+        options = take("renameCollection", kwargs, "dropTarget")
+        self.database.client._rename(self.database.name, self.name, new_name, bool(options.get("dropTarget", False)))
         return {"ok": 1.0}
 
-    @property
-    def _self(self) -> "Collection":
-        return self  # type: ignore[return-value]
+    # search indexes
 
+    def list_search_indexes(
+        self, name: str | None = None, session: Any = None, comment: Any = None, **kwargs: Any
+    ) -> CommandCursor:
+        """Refused: there is no text or vector search."""
+        raise refuse("list_search_indexes")
 
-def _pairs(keys: Any) -> list[tuple[str, Any]]:
-    if isinstance(keys, Mapping):
-        return list(keys.items())
-    return [(each, 1) if isinstance(each, str) else tuple(each) for each in keys]
+    def create_search_index(self, model: Any, session: Any = None, comment: Any = None, **kwargs: Any) -> str:
+        """Refused: there is no text or vector search."""
+        raise refuse("create_search_index")
+
+    def create_search_indexes(self, models: Any, session: Any = None, comment: Any = None, **kwargs: Any) -> list[str]:
+        """Refused: there is no text or vector search."""
+        raise refuse("create_search_indexes")
+
+    def drop_search_index(self, name: str, session: Any = None, comment: Any = None, **kwargs: Any) -> None:
+        """Refused: there is no text or vector search."""
+        raise refuse("drop_search_index")
+
+    def update_search_index(
+        self, name: str, definition: Any, session: Any = None, comment: Any = None, **kwargs: Any
+    ) -> None:
+        """Refused: there is no text or vector search."""
+        raise refuse("update_search_index")
 
 
 def index_of(document: Document) -> Index:
@@ -142,7 +160,7 @@ def index_of(document: Document) -> Index:
         if isinstance(order, str):
             if order not in _REFUSED:
                 raise fail(67, f"Unknown index plugin '{order}'")
-            raise OperationFailure(f"{order} index is refused by kato_compat: {_REFUSED[order]}", 115)
+            raise refused(f"an index of type {order}", _REFUSED[order])
         if isinstance(order, bool) or not isinstance(order, int | float) or order == 0:
             raise fail(67, f"Values in the index key pattern must be non-zero numbers, got {order!r} for {path}")
     options = {}
@@ -158,7 +176,5 @@ def index_of(document: Document) -> Index:
         options[name] = value
     for name in ("partialFilterExpression", "expireAfterSeconds", "collation"):
         if name in options:
-            raise OperationFailure(
-                f"an index with {name} is known to kato_compat but not implemented", 238, {"code": 238, "ok": 0.0}
-            )
+            raise unbuilt(f"an index with {name}")
     return Index(document["name"], keys, bool(document.get("unique", False)), options)

@@ -1,24 +1,24 @@
 """The reading methods of collections (pymongo documentation: collection)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from bson.codec_options import CodecOptions
 from bson.raw_bson import DEFAULT_RAW_BSON_OPTIONS
 from pymongo import common
+from pymongo.errors import ConfigurationError
+from pymongo.write_concern import validate_boolean
 
-from kato_compat.collection.cursor import CommandCursor, Cursor
-from kato_compat.collection.face import collation, hand_out_value, predicate
-from kato_compat.collection.stream import Stream
-from kato_compat.errors import refused
+from kato_compat.collection.cursor import Cursor
+from kato_compat.collection.face import aggregation_scope, collation, hand_out_value, predicate
+from kato_compat.collection.namespace import Namespace
+from kato_compat.collection.raw import RawBatchCursor
+from kato_compat.collection.stream import CommandCursor, Stream, limit_of, limited_storage
 from kato_compat.execute import reading
-from kato_compat.execute.deployment import Deployment
 from kato_compat.execute.explain import explain_aggregate
 from kato_compat.execute.foreign import Foreign
 from kato_compat.execute.reading import Aggregating
-from kato_compat.execute.storage import Storage
-from kato_compat.ir.stage import Pipeline
-from kato_compat.options import check_session
+from kato_compat.ir.stage import Environment
+from kato_compat.options import check_session, take
 from kato_compat.parse.command import Aggregate, Count, Distinct
 from kato_compat.parse.expression import Context
 from kato_compat.parse.pipeline import parse_pipeline
@@ -26,54 +26,32 @@ from kato_compat.values.document import Document, normalise
 
 if TYPE_CHECKING:
     from kato_compat.collection.collection import Collection
-    from kato_compat.collection.database import Database
-
-#: Options of an aggregation that change no answer here (see `kato_compat.options`).
-_AGGREGATE_IGNORED = frozenset(
-    {"comment", "bypassDocumentValidation", "readConcern", "explain", "batchSize", "cursor", "writeConcern"}
-)
 
 
-class Reads:
+class Reads(Namespace):
     """find, find_one, count_documents, distinct, aggregate and their kin."""
-
-    if TYPE_CHECKING:
-        codec_options: CodecOptions[Any]
-        deployment: Deployment
-        storage: Storage
-        database: Database
-        name: str
-
-        def _scope(self, let: Any = None) -> Context: ...
-        def _hinted(self, hint: Any) -> Any: ...
 
     def find(self, *args: Any, **kwargs: Any) -> Cursor:
         """A cursor over the documents that match (see `Cursor` for the parameters)."""
         return Cursor(self._self, *args, **kwargs)
 
-    @property
-    def _self(self) -> "Collection":
-        return self  # type: ignore[return-value]
-
-    def find_one(self, filter: Any = None, *args: Any, **kwargs: Any) -> Any:
+    def find_one(self, filter: Any = None, *args: Any, **kwargs: Any) -> Any:  # noqa: A002 - pymongo's name
         """The first document that matches, None if none does. What is not a mapping is an `_id`."""
         if filter is not None and not isinstance(filter, Mapping):
-            filter = {"_id": filter}
+            filter = {"_id": filter}  # noqa: A001 - pymongo's name
         with self.find(filter, *args, **kwargs) as cursor:
             for document in cursor.limit(-1):
                 return document
         return None
 
-    def find_raw_batches(self, *args: Any, **kwargs: Any) -> Any:
+    def find_raw_batches(self, *args: Any, **kwargs: Any) -> RawBatchCursor:
         """The documents that match as BSON, a batch at a time: an iterator of `bytes`."""
-        from kato_compat.collection.raw import RawBatchCursor
-
         return RawBatchCursor(self._raw().find(*args, **kwargs))
 
-    def aggregate_raw_batches(self, pipeline: Any, session: Any = None, comment: Any = None, **kwargs: Any) -> Any:
+    def aggregate_raw_batches(
+        self, pipeline: Any, session: Any = None, comment: Any = None, **kwargs: Any
+    ) -> RawBatchCursor:
         """The results of an aggregation as BSON, a batch at a time: an iterator of `bytes`."""
-        from kato_compat.collection.raw import RawBatchCursor
-
         return RawBatchCursor(self._raw().aggregate(pipeline, session, comment=comment, **kwargs))
 
     def _raw(self) -> "Collection":
@@ -81,7 +59,7 @@ class Reads:
 
     def count_documents(
         self,
-        filter: Any,
+        filter: Any,  # noqa: A002 - pymongo's name
         session: Any = None,
         comment: Any = None,
         **kwargs: Any,
@@ -89,26 +67,33 @@ class Reads:
         """How many documents match, after ``skip`` and up to ``limit``."""
         check_session(session)
         common.validate_is_mapping("filter", filter)
-        scope = self._scope()
-        order = collation(kwargs.pop("collation", None))
-        self._hinted(kwargs.pop("hint", None))
-        skip, limit = kwargs.pop("skip", 0), kwargs.pop("limit", 0)
-        pushdown = kwargs.pop("pushdown", True)
-        kwargs.pop("maxTimeMS", None)
-        _refuse_unknown("count_documents", kwargs)
-        parsed = predicate(filter, scope, self.codec_options, order)
-        return self.deployment.run(reading.count(self.storage, Count(parsed, skip, limit, pushdown)))
+        names = ("skip", "limit", "hint", "collation", "maxTimeMS", "let", "pushdown", "allowDiskUse")
+        options = take("aggregate", kwargs, *names)
+        # The server is sent a pipeline, whose stages check these numbers.
+        shape = [{f"${name}": options[name]} for name in ("skip", "limit") if name in options]
+        parse_pipeline(normalise({"p": shape})["p"], Context())
+        skip, most = int(options.get("skip", 0)), int(options.get("limit", 0))
+        return self._count(filter, skip, most, options)
+
+    def _count(self, raw: Any, skip: int, most: int, options: Mapping[str, Any]) -> int:
+        order = collation(options.get("collation"))
+        limit = limit_of(options.get("maxTimeMS"))
+        parsed = predicate(raw, self._scope(options.get("let")), self.codec_options, order)
+        self._hinted(options.get("hint"))
+        command = Count(parsed, skip, most, options.get("pushdown", True))
+        return self._run(reading.count(limited_storage(self.storage, limit), command), limit)
 
     def estimated_document_count(self, comment: Any = None, **kwargs: Any) -> int:
         """The number of documents; exact here."""
-        kwargs.pop("maxTimeMS", None)
-        _refuse_unknown("estimated_document_count", kwargs)
-        return self.deployment.run(reading.count(self.storage, Count()))
+        options = take("count", kwargs, "maxTimeMS", "hint")
+        limit = limit_of(options.get("maxTimeMS"))
+        self._hinted(options.get("hint"))
+        return self._run(reading.count(self.storage, Count()), limit)
 
     def distinct(
         self,
         key: str,
-        filter: Any = None,
+        filter: Any = None,  # noqa: A002 - pymongo's name
         session: Any = None,
         comment: Any = None,
         hint: Any = None,
@@ -118,13 +103,15 @@ class Reads:
         check_session(session)
         if not isinstance(key, str):
             raise TypeError(f"key must be an instance of str, not {type(key)}")
+        if filter is not None and "query" in kwargs:
+            raise ConfigurationError("can't pass both filter and query")
+        options = take("distinct", kwargs, "collation", "maxTimeMS", "query")
+        order = collation(options.get("collation"))
+        limit = limit_of(options.get("maxTimeMS"))
+        parsed = predicate(options.get("query", filter), self._scope(), self.codec_options, order)
         self._hinted(hint)
-        order = collation(kwargs.pop("collation", None))
-        kwargs.pop("maxTimeMS", None)
-        kwargs.pop("max_time_ms", None)
-        _refuse_unknown("distinct", kwargs)
-        parsed = predicate(filter, self._scope(), self.codec_options, order)
-        values = self.deployment.run(reading.distinct(self.storage, Distinct(str(key), parsed, order)))
+        storage = limited_storage(self.storage, limit)
+        values = self._run(reading.distinct(storage, Distinct(str(key), parsed, order)), limit)
         return [hand_out_value(value, self.codec_options) for value in values]
 
     def aggregate(
@@ -132,35 +119,32 @@ class Reads:
     ) -> CommandCursor:
         """Run a pipeline; a cursor over its results."""
         check_session(session)
-        common.validate_list("pipeline", pipeline)
-        command, limit = self._aggregate(pipeline, let, kwargs)
-        foreign = Foreign(self.deployment, command.allow_disk_use)
-        running = Aggregating(self.storage, command, foreign.environment(self.database.name, self.name))
-        return CommandCursor(self._self, Stream(self._self, running, limit, True))
+        command, options = self._aggregate(pipeline, let, kwargs)
+        limit = limit_of(options.get("maxTimeMS"))
+        self._hinted(options.get("hint"))
+        storage = limited_storage(self.storage, limit)
+        running = Aggregating(storage, command, self._environment(command))
+        return CommandCursor(self._self, Stream(self._self, running, limit), options.get("batchSize", 0))
 
     def explain_aggregate(self, pipeline: Any, let: Any = None, **kwargs: Any) -> Document:
         """How a pipeline is answered; nothing is run (ours: pymongo has the ``explain`` command for it)."""
         command, _ = self._aggregate(pipeline, let, kwargs)
-        foreign = Foreign(self.deployment, command.allow_disk_use)
-        environment = foreign.environment(self.database.name, self.name)
-        return explain_aggregate(self.storage, command, environment, self.deployment.describe())
+        return explain_aggregate(self.storage, command, self._environment(command), self.deployment.describe())
 
-    def _aggregate(self, pipeline: Sequence[Any], let: Any, kwargs: dict[str, Any]) -> tuple[Aggregate, int | None]:
-        disk = kwargs.pop("allowDiskUse", None)
-        if disk is not None and not isinstance(disk, bool):
-            raise TypeError(f"allowDiskUse must be a bool, not {type(disk)}")
-        order = collation(kwargs.pop("collation", None))
-        if order is not None:
-            raise refused("collation in aggregate", "only find, count and distinct compare strings by a collation")
-        self._hinted(kwargs.pop("hint", None))
-        limit = kwargs.pop("maxTimeMS", None)
-        pushdown = kwargs.pop("pushdown", True)
-        _refuse_unknown("aggregate", {name: value for name, value in kwargs.items() if name not in _AGGREGATE_IGNORED})
+    def _environment(self, command: Aggregate) -> Environment:
+        return Foreign(self.deployment, command.allow_disk_use).environment(self.database.name, self.name)
+
+    def _aggregate(self, pipeline: Any, let: Any, kwargs: Mapping[str, Any]) -> tuple[Aggregate, dict[str, Any]]:
+        """The parsed pipeline and the options that are used."""
+        common.validate_list("pipeline", pipeline)
+        names = ("allowDiskUse", "collation", "hint", "maxTimeMS", "batchSize", "pushdown")
+        options = take("aggregate", dict(kwargs), *names)
+        disk = options.get("allowDiskUse")
+        if disk is not None:
+            validate_boolean("allowDiskUse", disk)
+        if "batchSize" in options:
+            common.validate_non_negative_integer_or_none("batchSize", options["batchSize"])
         raw = normalise({"pipeline": list(pipeline)}, self.codec_options)["pipeline"]
-        parsed: Pipeline = parse_pipeline(raw, self._scope(let))
-        return Aggregate(parsed, True if disk is None else disk, pushdown), limit
-
-
-def _refuse_unknown(method: str, options: Mapping[str, Any]) -> None:
-    for name in options:
-        raise TypeError(f"{method}() got an unexpected keyword argument {name!r}")
+        scope = aggregation_scope(self._scope(let), collation(options.get("collation")), raw)
+        parsed = parse_pipeline(raw, scope)
+        return Aggregate(parsed, True if disk is None else disk, options.get("pushdown", True)), options

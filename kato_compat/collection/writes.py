@@ -1,30 +1,32 @@
 """The writing methods of collections (pymongo documentation: collection, results)."""
 
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from pymongo import common
 from pymongo.collection import ReturnDocument
-from pymongo.errors import BulkWriteError, OperationFailure
+from pymongo.errors import BulkWriteError, ConfigurationError, ExecutionTimeout, OperationFailure
 from pymongo.results import BulkWriteResult, DeleteResult, InsertManyResult, InsertOneResult, UpdateResult
+from pymongo.write_concern import validate_boolean
 
 from kato_compat.collection.bulk import Bulk
 from kato_compat.collection.face import (
     collation,
+    command_error,
     filter_document,
     hand_out,
     parsed_sort,
     projection_document,
     write_error,
 )
+from kato_compat.collection.namespace import Namespace
+from kato_compat.collection.stream import limit_of
 from kato_compat.execute import writing
-from kato_compat.execute.deployment import Deployment
-from kato_compat.execute.storage import Outcome, Storage
-from kato_compat.options import check_session
+from kato_compat.execute.storage import Outcome
+from kato_compat.options import check_session, take
 from kato_compat.parse.command import Delete, Modify, Write
-from kato_compat.parse.expression import Context
 from kato_compat.parse.filter import parse_filter
 from kato_compat.parse.projection import parse_projection
 from kato_compat.parse.update import parse_replacement, parse_update
@@ -32,23 +34,11 @@ from kato_compat.values.document import Document, normalise, normalise_value
 from kato_compat.values.validity import check_document
 
 if TYPE_CHECKING:
-    from kato_compat.collection.collection import Collection
-    from kato_compat.collection.database import Database
+    pass
 
 
-class Writes:
+class Writes(Namespace):
     """insert, update, replace, delete, find-and-modify and bulk_write."""
-
-    if TYPE_CHECKING:
-        codec_options: CodecOptions[Any]
-        deployment: Deployment
-        storage: Storage
-        database: Database
-        name: str
-        write_concern: Any
-
-        def _scope(self, let: Any = None) -> Context: ...
-        def _hinted(self, hint: Any) -> Any: ...
 
     @property
     def _acknowledged(self) -> bool:
@@ -63,15 +53,21 @@ class Writes:
         check_session(session)
         common.validate_is_document_type("document", document)
         prepared, generated = self._prepared(document)
-        try:
-            (outcome,) = self.deployment.run(
-                writing.insert(self.storage, [prepared], generated=(0,) if generated else ())
-            )
-        except OperationFailure as error:
-            raise write_error(error) from error
-        if isinstance(outcome, OperationFailure):
-            raise write_error(outcome)
+        positions = (0,) if generated else ()
+        with self._reporting():
+            (outcome,) = self.deployment.run(writing.insert(self.storage, [prepared], generated=positions))
+            if isinstance(outcome, OperationFailure):
+                raise outcome
         return InsertOneResult(_identified(document, prepared, generated), self._acknowledged)
+
+    @contextmanager
+    def _reporting(self) -> Iterator[None]:
+        """Raise a server's error of a write as the `WriteError` it is; unacknowledged writes report none."""
+        try:
+            yield
+        except OperationFailure as error:
+            if self._acknowledged or isinstance(error, ExecutionTimeout) or not isinstance(error.code, int):
+                raise write_error(error) from error
 
     def insert_many(
         self,
@@ -102,12 +98,12 @@ class Writes:
                     for name in ("keyPattern", "keyValue")
                     if name in (outcome.details or {})
                 },
-                "op": prepared[position],
+                "op": given[position],
             }
             for position, outcome in enumerate(outcomes)
             if isinstance(outcome, OperationFailure)
         ]
-        if errors:
+        if errors and self._acknowledged:
             inserted = sum(outcome is Outcome.DONE for outcome in outcomes)
             raise BulkWriteError(_bulk_details(inserted, errors))
         ids = [_identified(document, *pair) for document, pair in zip(given, pairs, strict=True)]
@@ -135,45 +131,58 @@ class Writes:
 
     def _write(
         self,
-        filter: Any,
+        filter: Any,  # noqa: A002 - pymongo's name
         change: Any,
         *,
         replace: bool = False,
         multi: bool = False,
         upsert: bool = False,
         array_filters: Any = None,
-        collation_: Any = None,
+        order: Any = None,
         let: Any = None,
         sort: Any = None,
     ) -> Write:
         """The parsed write of one request."""
         options = self.codec_options
         scope = self._scope(let)
-        order = collation(collation_)
-        parsed = parse_filter(filter_document(filter, options), scope, collation=order)
+        parsed_order = collation(order)
+        parsed = parse_filter(filter_document(filter, options), scope, collation=parsed_order)
         if replace:
             update = parse_replacement(normalise(change, options), scope)
         else:
             filters = None if array_filters is None else normalise_value(list(array_filters), options)
             raw = normalise_value(change, options) if isinstance(change, list) else normalise(change, options)
-            update = parse_update(raw, scope, array_filters=filters, upsert=upsert, collation=order)
+            update = parse_update(raw, scope, array_filters=filters, upsert=upsert, collation=parsed_order)
         seed = (lambda: update.seed(parsed)) if upsert else None
-        return Write(parsed, update, multi, parsed_sort(sort, scope, order), seed)
+        return Write(parsed, update, multi, parsed_sort(sort, scope, parsed_order), seed)
 
-    def _update(self, write: Write) -> UpdateResult:
-        try:
+    def _update(self, filter: Any, change: Any, session: Any, hint: Any, **request: Any) -> UpdateResult:  # noqa: A002
+        check_session(session)
+        common.validate_is_mapping("filter", filter)
+        self._check_unacknowledged(request)
+        if request.get("sort") is not None:
+            common.validate_is_mapping("sort", request["sort"])
+        raw: dict[str, Any] = {}
+        with self._reporting():
+            write = self._write(filter, change, **request)
+            self._hinted(hint)
             written = self.deployment.run(writing.update(self.storage, write))
-        except OperationFailure as error:
-            raise write_error(error) from error
-        raw: dict[str, Any] = {"n": written.matched + written.inserted, "nModified": written.modified, "ok": 1.0}
-        if written.inserted:
-            raw["upserted"] = written.upserted
-        raw["updatedExisting"] = bool(written.matched)
+            raw = {"n": written.matched + written.inserted, "nModified": written.modified, "ok": 1.0}
+            if written.inserted:
+                raw["upserted"] = written.upserted
+            raw["updatedExisting"] = bool(written.matched)
         return UpdateResult(raw, self._acknowledged)
+
+    def _check_unacknowledged(self, request: Mapping[str, Any]) -> None:
+        validate_boolean("upsert", request.get("upsert", False))
+        if not self._acknowledged:
+            for name, shown in (("order", "Collation"), ("array_filters", "arrayFilters")):
+                if request.get(name) is not None:
+                    raise ConfigurationError(f"{shown} is unsupported for unacknowledged writes.")
 
     def update_one(
         self,
-        filter: Any,
+        filter: Any,  # noqa: A002 - pymongo's name
         update: Any,
         upsert: bool = False,
         bypass_document_validation: bool | None = None,
@@ -186,11 +195,14 @@ class Writes:
         comment: Any = None,
     ) -> UpdateResult:
         """Update the first document that matches."""
-        return self._update_some(filter, update, upsert, collation, array_filters, hint, session, let, sort, False)
+        common.validate_ok_for_update(update)
+        common.validate_list_or_none("array_filters", array_filters)
+        request = {"upsert": upsert, "order": collation, "array_filters": array_filters, "let": let, "sort": sort}
+        return self._update(filter, update, session, hint, **request)
 
     def update_many(
         self,
-        filter: Any,
+        filter: Any,  # noqa: A002 - pymongo's name
         update: Any,
         upsert: bool = False,
         array_filters: Any = None,
@@ -202,42 +214,14 @@ class Writes:
         comment: Any = None,
     ) -> UpdateResult:
         """Update every document that matches."""
-        return self._update_some(filter, update, upsert, collation, array_filters, hint, session, let, None, True)
-
-    def _update_some(
-        self,
-        filter: Any,
-        update: Any,
-        upsert: bool,
-        order: Any,
-        array_filters: Any,
-        hint: Any,
-        session: Any,
-        let: Any,
-        sort: Any,
-        multi: bool,
-    ) -> UpdateResult:
-        check_session(session)
-        common.validate_is_mapping("filter", filter)
         common.validate_ok_for_update(update)
-        common.validate_boolean("upsert", upsert)
         common.validate_list_or_none("array_filters", array_filters)
-        self._hinted(hint)
-        write = self._write(
-            filter,
-            update,
-            multi=multi,
-            upsert=upsert,
-            array_filters=array_filters,
-            collation_=order,
-            let=let,
-            sort=sort,
-        )
-        return self._update(write)
+        request = {"upsert": upsert, "order": collation, "array_filters": array_filters, "let": let, "multi": True}
+        return self._update(filter, update, session, hint, **request)
 
     def replace_one(
         self,
-        filter: Any,
+        filter: Any,  # noqa: A002 - pymongo's name
         replacement: Any,
         upsert: bool = False,
         bypass_document_validation: bool | None = None,
@@ -249,19 +233,15 @@ class Writes:
         comment: Any = None,
     ) -> UpdateResult:
         """Replace the first document that matches."""
-        check_session(session)
-        common.validate_is_mapping("filter", filter)
         common.validate_ok_for_replace(replacement)
-        common.validate_boolean("upsert", upsert)
-        self._hinted(hint)
-        write = self._write(filter, replacement, replace=True, upsert=upsert, collation_=collation, let=let, sort=sort)
-        return self._update(write)
+        request = {"replace": True, "upsert": upsert, "order": collation, "let": let, "sort": sort}
+        return self._update(filter, replacement, session, hint, **request)
 
     # delete
 
     def delete_one(
         self,
-        filter: Any,
+        filter: Any,  # noqa: A002 - pymongo's name
         collation: Any = None,
         hint: Any = None,
         session: Any = None,
@@ -273,7 +253,7 @@ class Writes:
 
     def delete_many(
         self,
-        filter: Any,
+        filter: Any,  # noqa: A002 - pymongo's name
         collation: Any = None,
         hint: Any = None,
         session: Any = None,
@@ -283,22 +263,24 @@ class Writes:
         """Delete every document that matches."""
         return self._delete(filter, collation, hint, session, let, True)
 
-    def _delete(self, filter: Any, order: Any, hint: Any, session: Any, let: Any, multi: bool) -> DeleteResult:
+    def _delete(self, filter: Any, order: Any, hint: Any, session: Any, let: Any, multi: bool) -> DeleteResult:  # noqa: A002
         check_session(session)
         common.validate_is_mapping("filter", filter)
-        self._hinted(hint)
-        parsed = parse_filter(filter_document(filter, self.codec_options), self._scope(let), collation=collation(order))
-        try:
+        self._check_unacknowledged({"order": order})
+        deleted = 0
+        with self._reporting():
+            parsed = parse_filter(
+                filter_document(filter, self.codec_options), self._scope(let), collation=collation(order)
+            )
+            self._hinted(hint)
             deleted, _ = self.deployment.run(writing.delete(self.storage, Delete(parsed, multi)))
-        except OperationFailure as error:
-            raise write_error(error) from error
         return DeleteResult({"n": deleted, "ok": 1.0}, self._acknowledged)
 
     # find and modify
 
     def find_one_and_delete(
         self,
-        filter: Any,
+        filter: Any,  # noqa: A002 - pymongo's name
         projection: Any = None,
         sort: Any = None,
         hint: Any = None,
@@ -310,19 +292,18 @@ class Writes:
         """Delete the first document that matches and return it, None if none does."""
         check_session(session)
         common.validate_is_mapping("filter", filter)
-        self._hinted(hint)
+        options = take("findAndModify", kwargs, "collation", "maxTimeMS")
         scope = self._scope(let)
-        order = collation(kwargs.pop("collation", None))
-        _only(kwargs, "find_one_and_delete")
+        order = collation(options.get("collation"))
         parsed = parse_filter(filter_document(filter, self.codec_options), scope, collation=order)
         raw = projection_document(projection, self.codec_options)
         shape = parse_projection(raw, scope, find=True, predicate=parsed) if raw else None
         delete = Delete(parsed, False, parsed_sort(sort, scope, order))
-        return self._modify(Modify(delete=delete, projection=shape))
+        return self._modify(Modify(delete=delete, projection=shape), hint, options)
 
     def find_one_and_replace(
         self,
-        filter: Any,
+        filter: Any,  # noqa: A002 - pymongo's name
         replacement: Any,
         projection: Any = None,
         sort: Any = None,
@@ -342,7 +323,7 @@ class Writes:
 
     def find_one_and_update(
         self,
-        filter: Any,
+        filter: Any,  # noqa: A002 - pymongo's name
         update: Any,
         projection: Any = None,
         sort: Any = None,
@@ -364,7 +345,7 @@ class Writes:
 
     def _find_and_write(
         self,
-        filter: Any,
+        filter: Any,  # noqa: A002 - pymongo's name
         change: Any,
         replace: bool,
         projection: Any,
@@ -379,30 +360,33 @@ class Writes:
     ) -> Any:
         check_session(session)
         common.validate_is_mapping("filter", filter)
-        common.validate_boolean("upsert", upsert)
         if not isinstance(return_document, bool):
             raise TypeError(
                 f"return_document must be ReturnDocument.BEFORE or ReturnDocument.AFTER, not {return_document}"
             )
-        self._hinted(hint)
-        order = kwargs.pop("collation", None)
-        _only(kwargs, "find_one_and_update")
+        options = take("findAndModify", kwargs, "collation", "maxTimeMS")
+        self._check_unacknowledged({"upsert": upsert, "array_filters": array_filters})
         write = self._write(
             filter,
             change,
             replace=replace,
             upsert=upsert,
             array_filters=array_filters,
-            collation_=order,
+            order=options.get("collation"),
             let=let,
             sort=sort,
         )
         raw = projection_document(projection, self.codec_options)
         shape = parse_projection(raw, self._scope(let), find=True, predicate=write.predicate) if raw else None
-        return self._modify(Modify(write=write, projection=shape, new=return_document))
+        return self._modify(Modify(write=write, projection=shape, new=return_document), hint, options)
 
-    def _modify(self, command: Modify) -> Any:
-        document, _ = self.deployment.run(writing.modify(self.storage, command))
+    def _modify(self, command: Modify, hint: Any, options: Mapping[str, Any]) -> Any:
+        limit = limit_of(options.get("maxTimeMS"))
+        self._hinted(hint)
+        try:
+            document, _ = self._run(writing.modify(self.storage, command), limit)
+        except OperationFailure as error:
+            raise command_error(error) from error
         return None if document is None else hand_out(document, self.codec_options, True)
 
     # bulk
@@ -419,11 +403,10 @@ class Writes:
         """Make several writes. Raises `BulkWriteError` for refused ones; its details say what was done."""
         check_session(session)
         common.validate_list("requests", requests)
-        return Bulk(self._self, let).run(requests, ordered)
-
-    @property
-    def _self(self) -> "Collection":
-        return self  # type: ignore[return-value]
+        bulk = Bulk(self._self, ordered, let)
+        for request in requests:
+            bulk.add(request)
+        return bulk.run()
 
 
 def _identified(document: Any, prepared: Document, generated: bool) -> Any:
@@ -431,12 +414,6 @@ def _identified(document: Any, prepared: Document, generated: bool) -> Any:
     if generated and not isinstance(document, RawBSONDocument) and isinstance(document, MutableMapping):
         document["_id"] = prepared["_id"]
     return document.get("_id", prepared["_id"])
-
-
-def _only(kwargs: Mapping[str, Any], method: str) -> None:
-    for name in kwargs:
-        if name not in ("maxTimeMS", "bypassDocumentValidation", "writeConcern", "write_concern"):
-            raise TypeError(f"{method}() got an unexpected keyword argument {name!r}")
 
 
 def _bulk_details(inserted: int, errors: list[dict[str, Any]]) -> dict[str, Any]:

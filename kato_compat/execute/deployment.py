@@ -15,8 +15,8 @@ from kato_compat.execute.pending import Pending, Warehouse
 from kato_compat.execute.storage import Storage
 from kato_compat.execute.table import TableStorage
 from kato_compat.ir.requests import Flow, Pipeline, Select, T
-from kato_compat.mapping.keys import CATALOGUE, unescape
-from kato_compat.mapping.spec import Catalogue, Table
+from kato_compat.mapping.keys import CATALOGUE, kato, unescape
+from kato_compat.mapping.spec import METADATA, Catalogue, Table
 from kato_compat.sql.fragment import quote_name
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Storages kept for reuse: they remember index definitions, so that a write need not read them again.
 _KEPT: Final = 4096
+#: Keys of which every knowledge base has one that was ever learned into.
+_SIGNS: Final = (*[("global", name) for name in METADATA.fields], ("symbols", "freq"), ("symbols", "pmf"))
 
 
 class Deployment(ABC):
@@ -124,7 +126,18 @@ class EngineDeployment(Deployment):
             return DocumentStorage(database, collection)
         if isinstance(spec.source, Table):
             return TableStorage(spec, self.warehouse, database, collection)
-        return MappedStorage(spec, database, collection)
+        return MappedStorage(spec, database, collection, self._brand_new)
+
+    def _brand_new(self, database: str) -> Flow[bool]:
+        """Whether a knowledge base has neither totals nor symbol hashes nor rows: nobody has learned into it."""
+        keys = [kato(database, *parts) for parts in _SIGNS]
+        (count,) = yield Pipeline((("EXISTS", *keys),))
+        if count:
+            return False
+        for spec in self.catalogue:
+            if isinstance(spec.source, Table) and (yield from self._tenants(spec.source, database)):
+                return False
+        return True
 
     def names(self, database: str | None = None) -> Flow[list[tuple[str, str]]]:
         """See `Deployment.names`: what was created or written through this library, and what is in ClickHouse."""

@@ -79,8 +79,16 @@ def score(key: str) -> int:
 class MappedStorage(Storage):
     """One collection of one knowledge base whose spec has a Redis source. Making one does no I/O."""
 
-    def __init__(self, spec: CollectionSpec, database: str, collection: str) -> None:
+    def __init__(
+        self,
+        spec: CollectionSpec,
+        database: str,
+        collection: str,
+        brand_new: Callable[[str], Flow[bool]] | None = None,
+    ) -> None:
+        """`brand_new` tells whether a knowledge base has no data of others, so that none need be looked for."""
         self.spec: CollectionSpec = spec
+        self._brand_new = brand_new
         self.kb_id = database
         self.namespace = f"{database}.{collection}"
         self.documents = DocumentStorage(database, collection)
@@ -126,7 +134,7 @@ class MappedStorage(Storage):
             return (self.spec.source.key,), None
         values = pinned(access.predicate, (self.spec.key,))
         if values is not None:
-            return tuple(dict.fromkeys(value for value in values if type(value) is str and value)), None
+            return tuple(dict.fromkeys(value for value in values if type(value) is str)), None
         values = pinned(access.predicate, ("_id",))
         if values is not None:
             return None, tuple(dict.fromkeys(value for value in values if type(value) is ObjectId))
@@ -249,7 +257,11 @@ class MappedStorage(Storage):
             return
         (done,) = yield Pipeline((("HGET", self.documents.meta, b"adopted"),))
         if done is None:
-            members = yield from self._enumerate()
+            members: list[str] = []
+            # A SCAN passes every key of the Redis: hundreds of new knowledge bases must not cost one each.
+            scans = isinstance(self.spec.source, Keys) and self._brand_new is not None
+            if not scans or self._brand_new is None or not (yield from self._brand_new(self.kb_id)):
+                members = yield from self._enumerate()
             commands: list[Command] = []
             for start in range(0, len(members), BATCH):
                 flat = [part for key in members[start : start + BATCH] for part in (score(key), key.encode())]
@@ -566,6 +578,10 @@ class MappedStorage(Storage):
             if not members:
                 break
             commands = [command for member in members for command in self.removal(member.decode())]
+            commands.extend(
+                ("DEL", *[kato(self.kb_id, *parts, member.decode()) for member in members])
+                for parts in self.spec.companions
+            )
             yield Pipeline((transact([], commands),))
             removed += len(members)
         return removed

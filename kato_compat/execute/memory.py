@@ -19,9 +19,9 @@ BATCH = 1024
 
 
 class Table:
-    """The documents and indexes of one collection. All access is under `lock`."""
+    """The documents and indexes of one collection. All access is under `lock`; `changes` grows with every change."""
 
-    __slots__ = ("documents", "entries", "exists", "indexes", "lock")
+    __slots__ = ("changes", "documents", "entries", "exists", "indexes", "lock")
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
@@ -29,6 +29,7 @@ class Table:
         self.indexes: list[Index] = [ID_INDEX]
         self.entries: dict[str, dict[bytes, bytes]] = {}
         self.exists = False
+        self.changes = 0
 
 
 class MemoryStore:
@@ -162,6 +163,7 @@ class MemoryStorage(Storage):
         for entries, entry in added:
             entries[entry] = key
         table.exists = True
+        table.changes += 1
         if after is None:
             del table.documents[key]
         else:
@@ -195,6 +197,7 @@ class MemoryStorage(Storage):
             table.indexes = [ID_INDEX]
             table.entries = {}
             table.exists = False
+            table.changes += 1
         return existed
         yield  # a flow without requests
 
@@ -205,6 +208,7 @@ class MemoryStorage(Storage):
             count = len(table.documents)
             table.documents = {}
             table.entries = {name: {} for name in table.entries}
+            table.changes += 1
         return count
         yield  # a flow without requests
 

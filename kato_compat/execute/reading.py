@@ -16,9 +16,8 @@ from kato_compat.parse.sort import Sort
 from kato_compat.plan.access import needed_fields, predicate_fields
 from kato_compat.plan.commute import wanted
 from kato_compat.plan.dependencies import pipeline_fields
-from kato_compat.values.collation import Collation
+from kato_compat.values.collation import identity
 from kato_compat.values.document import Document
-from kato_compat.values.equality import equality_key
 from kato_compat.values.missing import MISSING
 from kato_compat.values.paths import Path, fields_of, is_index, split
 
@@ -178,12 +177,11 @@ def distinct(storage: Storage, command: Distinct) -> Flow[list[Any]]:
     plan = storage.plan(Access(command.predicate, None if fields is None else fields | {path[0]}))
     source = Matching(storage.open(plan), plan)
     found: dict[Hashable, Any] = {}
-    collation: Collation | None = command.collation
+    key = identity(command.collation)
     while (batch := (yield from source.fetch())) is not None:
         for document in batch:
             for value in _values(document, path):
-                key = value if collation is None or type(value) is not str else ("collated", collation.key(value))
-                found.setdefault(equality_key(key) if key is value else key, value)
+                found.setdefault(key(value), value)
     return list(found.values())
 
 

@@ -97,7 +97,7 @@ def update(storage: Storage, command: Write) -> Flow[Written]:
         if not raced:
             return written
         attempt += 1
-        yield from _pause(attempt)
+        yield from pause(attempt)
 
 
 def upserted(storage: Storage, command: Write) -> tuple[Document, bool]:
@@ -160,7 +160,7 @@ def _change(storage: Storage, command: Write, stored: Stored, written: Written) 
         if outcome is not Outcome.CONFLICT:
             raise _failure(outcome)
         attempt += 1
-        yield from _pause(attempt)
+        yield from pause(attempt)
         current = yield from storage.again(stored)
         if current is None or not compile_predicate(command.predicate)(current.document):
             return False
@@ -198,7 +198,7 @@ def delete(storage: Storage, command: Delete) -> Flow[tuple[int, Document | None
         if deleted or not raced or command.multi:
             return deleted, last
         attempt += 1
-        yield from _pause(attempt)
+        yield from pause(attempt)
 
 
 def modify(storage: Storage, command: Modify) -> Flow[tuple[Document | None, Written]]:
@@ -244,7 +244,7 @@ def _failure(outcome: Outcome | OperationFailure) -> OperationFailure:
     return fail(112, "the document kept changing while it was written; try again")
 
 
-def _pause(attempt: int) -> Flow[None]:
+def pause(attempt: int) -> Flow[None]:
     """Wait a little, longer at random, after repeated conflicts: two writers must not stay in step."""
     if attempt > 3:
         yield Sleep(random.uniform(0, min(0.05, 0.0005 * 2 ** min(attempt, 8))))

@@ -35,8 +35,8 @@ class Accumulator(ABC):
         """The closure whose value, per document, is given to `State.add`."""
 
     @abstractmethod
-    def start(self) -> State:
-        """A fresh state."""
+    def start(self, key: Any = None) -> State:
+        """A fresh state for the group of `key`, what may depend on it (``n``) evaluated; raises what that raises."""
 
     @property
     def children(self) -> tuple[Expression, ...]:

@@ -8,11 +8,14 @@ so nothing is looked up by name when it runs. `MISSING` is a value like any othe
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, TypeAlias
 
 from kato_compat.ir.spec import Spec
 from kato_compat.values.missing import MISSING
 from kato_compat.values.paths import Path, getter
+
+if TYPE_CHECKING:
+    from kato_compat.values.collation import Collation
 
 Frame: TypeAlias = list[Any]
 Evaluator: TypeAlias = Callable[[Any, Frame], Any]
@@ -96,6 +99,10 @@ class ExpressionContext(Protocol):
     @property
     def now(self) -> Any:
         """The value of ``$$NOW``: one datetime for the whole command."""
+
+    @property
+    def collation(self) -> "Collation | None":
+        """How the command compares strings; None is the binary order."""
 
 
 @dataclass(frozen=True, slots=True)

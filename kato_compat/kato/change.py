@@ -4,6 +4,7 @@
 atomic step of the engines (`kato.script`) makes the same changes in keys.
 """
 
+from itertools import chain
 from typing import Any
 
 from kato_compat.errors import fail
@@ -103,3 +104,59 @@ def united(value: Any, given: Metadata) -> Document:
         seen = {each for each in held if type(each) is str}
         after[key] = held + [text for text in texts if text not in seen]
     return after
+
+
+def decremented(document: Document, field: str, amount: int) -> Document:
+    """A copy of `document` with `amount` taken from `field`, but not below zero; as it is without that field.
+
+    Raises 14 for no number.
+    """
+    if field not in document:
+        return document
+    after = incremented(document, field, -amount)
+    return after if double_of(after[field]) >= 0 else {**after, field: 0}
+
+
+def counted(document: Document, count: int, new: bool, entry: Entry | None) -> Document:
+    """A symbol's document after a learn of a pattern that has it `count` times. Raises 14 as `incremented`."""
+    after = incremented(document, "frequency", count)
+    if new:
+        after = incremented(after, "pattern_member_frequency", 1)
+    return after if entry is None else moved(after, entry, 1)
+
+
+def without(document: Document, frequency: int, taken: Entry) -> Document | None:
+    """A symbol's document without what a forgotten pattern has counted; None if nothing is left of it."""
+    after = decremented(document, "frequency", frequency)
+    after = decremented(after, "pattern_member_frequency", 1)
+    if not after.get("frequency") and not after.get("pattern_member_frequency"):
+        return None
+    return moved(after, taken, -1)
+
+
+def counts_of(document: Document) -> dict[str, int]:
+    """The occurrences of each symbol in a pattern's document; other shapes of pattern_data have the strings in them."""
+    counts: dict[str, int] = {}
+    data = document.get("pattern_data")
+    events = data if type(data) is list else []
+    for symbol in chain.from_iterable(event if type(event) is list else [event] for event in events):
+        if type(symbol) is str:
+            counts[symbol] = counts.get(symbol, 0) + 1
+    return counts
+
+
+def emotives_of(document: Document) -> Entry:
+    """The sum of each emotive over a pattern's window."""
+    emotives = document.get("emotives")
+    total: Entry = {}
+    for each in window(emotives) if type(emotives) in (list, dict) else ():
+        for name, value in each.items() if type(each) is dict else ():
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                total[name] = total.get(name, 0.0) + float(value)
+    return total
+
+
+def times_of(document: Document) -> int:
+    """How often a pattern was learned: its frequency, 0 where that is no number."""
+    frequency = document.get("frequency")
+    return int(frequency) if isinstance(frequency, int | float) and not isinstance(frequency, bool) else 0

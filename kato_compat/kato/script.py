@@ -22,27 +22,14 @@ local function fail(key, reason)
 end
 
 -- The replies of a command with many arguments, some at a time: Lua cannot unpack any number.
-local function gather(command, key, names)
+local function gather(head, names)
   local found = {}
   for start = 1, #names, 1000 do
-    local words = {command, key}
+    local words = {unpack(head)}
     for i = start, math.min(start + 999, #names) do words[#words + 1] = names[i] end
     local replies = redis.call(unpack(words))
     for i = 1, #replies do found[#found + 1] = replies[i] end
   end
-  return found
-end
-
-local function values(keys)
-  local first = table.remove(keys, 1)
-  local found = {}
-  for start = 0, #keys, 1000 do
-    local words = {'MGET', start == 0 and first or nil}
-    for i = math.max(start, 1), math.min(start + 999, #keys) do words[#words + 1] = keys[i] end
-    local replies = redis.call(unpack(words))
-    for i = 1, #replies do found[#found + 1] = replies[i] end
-  end
-  table.insert(keys, 1, first)
   return found
 end
 
@@ -264,11 +251,11 @@ return whole(function()
       keys[#keys + 1], keys[#keys + 2] = symbol_keys(symbol)
     end
   end
-  local before = values(keys)
+  local before = gather({'MGET'}, keys)
   local frequencies, memberships
   if hashes then
-    frequencies = gather('HMGET', prefix .. 'symbols:freq', block.s)
-    memberships = gather('HMGET', prefix .. 'symbols:pmf', block.s)
+    frequencies = gather({'HMGET', prefix .. 'symbols:freq'}, block.s)
+    memberships = gather({'HMGET', prefix .. 'symbols:pmf'}, block.s)
   end
 
   -- The claims, and the rows of new patterns.
@@ -331,8 +318,8 @@ return whole(function()
     if unions[name] then unite(name, unions[name]) end
   end
   if #fresh > 0 then
-    local waiting = gather('HMGET', KEYS[1], fresh)
-    local gone = gather('ZMSCORE', KEYS[2], fresh)
+    local waiting = gather({'HMGET', KEYS[1]}, fresh)
+    local gone = gather({'ZMSCORE', KEYS[2]}, fresh)
     for i, name in ipairs(fresh) do
       put(KEYS[1], name, rows[i], waiting[i])
       -- A mark of zero is of a row that is still to be deleted in ClickHouse: it stays.
@@ -348,7 +335,7 @@ return whole(function()
   increase(keys[2], tokens, before[2])
 
   -- The symbols.
-  local unlisted = gather('ZMSCORE', KEYS[3], block.s)
+  local unlisted = gather({'ZMSCORE', KEYS[3]}, block.s)
   local first = 4 + #names
   for at, symbol in ipairs(block.s) do
     local joins = joined[at]
@@ -373,7 +360,7 @@ return whole(function()
     end
     if joins then
       local key = prefix .. 'symbol_to_patterns:' .. symbol
-      local there = #joins > 1 and gather('SMISMEMBER', key, joins)
+      local there = #joins > 1 and gather({'SMISMEMBER', key}, joins)
       if redis.call('SADD', key, unpack(joins)) > 0 then
         for i, name in ipairs(joins) do
           if not there or there[i] == 0 then undone_by('SREM', key, name) end
@@ -389,7 +376,7 @@ return whole(function()
 
   local listed = {}
   for i = 1, block.n do listed[i] = ARGV[6 + i] end
-  for i, there in ipairs(gather('SMISMEMBER', KEYS[6], listed)) do
+  for i, there in ipairs(gather({'SMISMEMBER', KEYS[6]}, listed)) do
     if there == 0 then
       redis.call('SADD', KEYS[6], listed[i])
       undone_by('SREM', KEYS[6], listed[i])

@@ -63,7 +63,8 @@ class CollectionSpec:
 
     `key` is the field that names a document within its knowledge base (unique, a string); `fields` are the others
     in the order they have in documents; a document is there if one of `presence` is (for a table: if its row is).
-    `implied` are fields that every document has with that value. Raises `ValueError` for a spec that is not sound.
+    `implied` are fields that every document has with that value. `companions` are the parts of further keys of each
+    document that go when the collection is cleared or dropped. Raises `ValueError` for a spec that is not sound.
     """
 
     name: str
@@ -72,6 +73,7 @@ class CollectionSpec:
     fields: Mapping[str, Field | Column]
     presence: tuple[str, ...] = ()
     implied: Document = field(default_factory=dict)
+    companions: tuple[tuple[str, ...], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -232,6 +234,7 @@ SYMBOL_COUNTERS: Final = CollectionSpec(
         "emotives": Floats(("affinity",)),
     },
     presence=("frequency", "pattern_member_frequency"),
+    companions=(("symbol_to_patterns",),),
 )
 
 SYMBOL_HASHES: Final = CollectionSpec(
@@ -244,6 +247,7 @@ SYMBOL_HASHES: Final = CollectionSpec(
         "emotives": Floats(("affinity",)),
     },
     presence=("frequency", "pattern_member_frequency"),
+    companions=(("symbol_to_patterns",),),
 )
 
 _TOTALS: Final = (

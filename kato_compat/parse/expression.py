@@ -15,11 +15,13 @@ from kato_compat.ir.expression import (
     Literal,
     ObjectExpression,
     fold,
+    walk,
 )
 from kato_compat.ir.registry import find
 from kato_compat.ir.spec import Kind, Status
+from kato_compat.values.collation import Collation
 from kato_compat.values.missing import MISSING
-from kato_compat.values.paths import Path
+from kato_compat.values.naming import check_field_name, document_path
 
 if TYPE_CHECKING:
     from kato_compat.ir.accumulator import Accumulator
@@ -37,9 +39,10 @@ def _now() -> datetime:
 class Context:
     """The scope in which an expression is parsed.
 
-    `constants` are variables whose values are known when the command is parsed (``let`` of a command, ``$$NOW``),
-    `slots` those that live in the frame, `current` the slot of a rebound ``$$CURRENT``. `nesting` counts the
-    pipelines (of `$lookup`, `$unionWith`) that this one stands in, `used` gathers the slots that are read.
+    `constants` are variables whose values are known when the command is parsed (``let`` of a command), `slots`
+    those that live in the frame, `current` the slot of a rebound ``$$CURRENT``. `nesting` counts the pipelines (of
+    `$lookup`, `$unionWith`) that this one stands in, `used` gathers the slots that are read. All comparisons of
+    strings follow `collation`. ``$$NOW`` is a variable only where `clocked`.
     """
 
     constants: Mapping[str, Any] = field(default_factory=dict)
@@ -50,7 +53,9 @@ class Context:
     database: str = ""
     collection: str = ""
     nesting: int = 0
+    collation: Collation | None = None
     folding: bool = True
+    clocked: bool = True
     used: set[int] = field(default_factory=set, compare=False)
 
     def parse(self, raw: Any) -> Expression:
@@ -125,7 +130,7 @@ class Context:
         """See `StageContext.sort`."""
         from kato_compat.parse.sort import parse_sort
 
-        return parse_sort(raw, self)
+        return parse_sort(raw, self, collation=self.collation)
 
     def projection(self, raw: Any) -> Any:
         """See `StageContext.projection`."""
@@ -148,6 +153,24 @@ class Context:
     def constant(self, values: Mapping[str, Any]) -> "Context":
         """See `StageContext.constant`."""
         return replace(self, constants={**self.constants, **values})
+
+    def let(self, variables: Mapping[str, Any]) -> "Context":
+        """The scope in which the command's `variables` are bound, in order: each value may read those before it.
+
+        Raises 9 for a name that a user may not bind, 4890500 for a value that reads a document.
+        """
+        scope = self
+        for name, raw in variables.items():
+            check_variable(name)
+            expression = scope.parse(raw)
+            if any(isinstance(node, FieldPath) and node.slot is None for node in walk(expression)):
+                raise fail(
+                    4890500,
+                    "Command let Expression tried to access a field, but this is not allowed because command let "
+                    "expressions run before the query examines any documents.",
+                )
+            scope = scope.constant({name: expression.bind()({})})
+        return scope
 
     def pipeline(
         self, raw: Any, *, where: str, variables: Sequence[str] = (), collection: str | None = None
@@ -179,10 +202,10 @@ class Context:
         if len(raw) == 1:
             raise fail(16872, "'$' by itself is not a valid FieldPath")
         if raw[1] != "$":
-            return FieldPath(field_path(raw[1:]), self.current)
+            return FieldPath(document_path(raw[1:]), self.current)
         name, _, rest = raw[2:].partition(".")
         _check_readable(name)
-        path = field_path(rest) if "." in raw else ()
+        path = document_path(rest) if "." in raw else ()
         if name in self.constants:
             value: Any = self.constants[name]
             if not path:
@@ -196,6 +219,8 @@ class Context:
         if name == "REMOVE":
             return Literal(MISSING)
         if name == "NOW":
+            if not self.clocked:
+                raise fail(51144, "Builtin variable '$$NOW' is not available")
             return Literal(self.now if not path else MISSING)
         if name == "CLUSTER_TIME":
             raise fail(10071200, "system variable $$CLUSTER_TIME is not available in standalone mode")
@@ -232,32 +257,6 @@ class Context:
             raise unbuilt(name)
         node: Expression = operator.parse(operand, self._deeper())
         return self._fold(node)
-
-
-def check_field_name(name: str) -> None:
-    """Raise as the server does for a name that cannot be a component of a path."""
-    if not name:
-        raise fail(15998, "FieldPath field names may not be empty strings.")
-    if name.startswith("$"):
-        raise fail(
-            16410, f"FieldPath field names may not start with '$'. Consider using $getField or $setField. Got '{name}'"
-        )
-    if "\0" in name:
-        raise fail(16411, "FieldPath field names may not contain '\\0'.")
-    if "." in name:
-        raise fail(16412, "FieldPath field names may not contain '.'. Consider using $getField or $setField.")
-
-
-def field_path(dotted: str) -> Path:
-    """The components of a path written in an expression; raises the server's errors for a malformed one."""
-    if dotted.endswith("."):
-        raise fail(40353, "FieldPath must not end with a '.'.")
-    parts = tuple(dotted.split("."))
-    if len(parts) > _MAX_DEPTH:
-        raise fail(15, "FieldPath is too deep")
-    for part in parts:
-        check_field_name(part)
-    return parts
 
 
 def check_variable(name: str) -> None:

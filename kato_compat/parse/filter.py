@@ -1,7 +1,7 @@
 """Parsing filters (MongoDB manual: Query Documents, Query Predicates)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from bson.dbref import DBRef
@@ -112,7 +112,8 @@ def parse_filter(
 ) -> Predicate:
     """The typed form of the filter `raw`, which is of internal form (`values.document.normalise`).
 
-    `context` is the scope of ``$expr`` (its variables); `collation` orders the strings in comparisons. Raises
+    `context` is the scope of ``$expr`` (its variables); `collation` orders the strings in comparisons
+    (None: that of `context`). Raises
     `OperationFailure` with the server's code for anything the server refuses, 2 (BadValue) for most, whether or not
     there are documents.
     """
@@ -120,7 +121,12 @@ def parse_filter(
         raw = raw.as_doc()
     if not isinstance(raw, Mapping):
         raise fail(14, f"a filter must be a document, got {type(raw).__name__}")
-    return Scope(Context() if context is None else context, collation).parse(raw)
+    scope = Context() if context is None else context
+    if collation is None:
+        collation = scope.collation
+    elif scope.collation != collation:
+        scope = replace(scope, collation=collation)
+    return Scope(scope, collation).parse(raw)
 
 
 operators.load()

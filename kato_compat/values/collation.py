@@ -170,6 +170,16 @@ class Collation:
         }
 
 
+def ordering(collation: Collation | None) -> Callable[[Any], SortKey]:
+    """What gives the places of values in the order of `collation`, None being the binary order."""
+    return sort_key if collation is None else collation.sorter()
+
+
+def identity(collation: Collation | None) -> Callable[[Any], Hashable]:
+    """What gives the equality keys of values under `collation`, None being binary equality."""
+    return equality_key if collation is None else collation.equality()
+
+
 def _option(name: str, value: Any) -> Any:
     field = f"collation.{name}"
     if name in _BOOLS:

@@ -15,6 +15,7 @@ from kato_compat.ir.spec import Example, Kind, Spec
 from kato_compat.operators.accumulator.engine import Grouped
 from kato_compat.operators.accumulator.unary import operand_of, unary
 from kato_compat.operators.expression.object import merge_into
+from kato_compat.values.collation import Collation, identity
 from kato_compat.values.equality import equality_key
 from kato_compat.values.missing import MISSING
 from kato_compat.values.show import shown
@@ -55,6 +56,23 @@ class SetState(State):
         return list(self._values.values())
 
 
+class CollatedSetState:
+    """The state of `$addToSet` where strings compare by a collation."""
+
+    __slots__ = ("_key", "_values")
+
+    def __init__(self, collation: Collation) -> None:
+        self._key = identity(collation)
+        self._values: dict[Hashable, Any] = {}
+
+    def add(self, value: Any) -> None:
+        if value is not MISSING:
+            self._values.setdefault(self._key(value), value)
+
+    def result(self) -> Any:
+        return list(self._values.values())
+
+
 def _array(name: str, value: Any) -> list[Any]:
     if type(value) is list:
         return value
@@ -80,16 +98,17 @@ class ConcatState(State):
 class UnionState(State):
     """The state of `$setUnion`; missing values are left out. `add` raises 14 for other values than arrays."""
 
-    __slots__ = ("_values",)
+    __slots__ = ("_key", "_values")
 
-    def __init__(self) -> None:
+    def __init__(self, collation: Collation | None = None) -> None:
+        self._key = identity(collation)
         self._values: dict[Hashable, Any] = {}
 
     def add(self, value: Any) -> None:
         if value is not MISSING:
-            values = self._values
+            values, key = self._values, self._key
             for item in _array("$setUnion", value):
-                values.setdefault(equality_key(item), item)
+                values.setdefault(key(item), item)
 
     def result(self) -> Any:
         return list(self._values.values())
@@ -172,6 +191,7 @@ AddToSet = register(
             examples=(Example(({"a": 1}, {"a": 1.0}, {"a": "x"}), {"$addToSet": "$a"}, [1, "x"]),),
         ),
         SetState,
+        CollatedSetState,
     )
 )
 ConcatArrays = register(
@@ -195,6 +215,7 @@ SetUnion = register(
             "The distinct elements of all arrays in one.",
             examples=(Example(({"a": [1]}, {}, {"a": [1, 2]}), {"$setUnion": "$a"}, [1, 2]),),
         ),
+        UnionState,
         UnionState,
     )
 )

@@ -15,9 +15,10 @@ from kato_compat.ir.expression import Evaluator, Expression, ExpressionContext, 
 from kato_compat.ir.registry import register
 from kato_compat.ir.spec import Example, Kind, Spec
 from kato_compat.operators.accumulator.engine import Grouped
+from kato_compat.values.collation import Collation, ordering
 from kato_compat.values.missing import MISSING
 from kato_compat.values.numbers import integral64
-from kato_compat.values.order import SortKey, sort_key
+from kato_compat.values.order import SortKey
 from kato_compat.values.show import shown
 from kato_compat.values.types import NUMBER_TYPES, alias_of
 
@@ -69,7 +70,7 @@ class FirstsState(State):
 
     __slots__ = ("_left", "_values")
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, collation: Collation | None = None) -> None:
         self._left = number
         self._values: list[Any] = []
 
@@ -87,7 +88,7 @@ class LastsState(State):
 
     __slots__ = ("_number", "_values")
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, collation: Collation | None = None) -> None:
         self._number = number
         self._values: deque[Any] = deque()
 
@@ -104,9 +105,10 @@ class LastsState(State):
 class GreatestState(State):
     """The state of `$maxN`, greatest first; null and missing are left out."""
 
-    __slots__ = ("_keys", "_number", "_values")
+    __slots__ = ("_key", "_keys", "_number", "_values")
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, collation: Collation | None = None) -> None:
+        self._key = ordering(collation)
         self._number = number
         self._keys: list[SortKey] = []
         self._values: list[Any] = []
@@ -115,7 +117,7 @@ class GreatestState(State):
         if value is None or value is MISSING:
             return
         keys, values = self._keys, self._values
-        key = sort_key(value)
+        key = self._key(value)
         if len(keys) == self._number:
             if not keys[0] < key:
                 return
@@ -131,9 +133,10 @@ class GreatestState(State):
 class LeastState(State):
     """The state of `$minN`, least first; null and missing are left out."""
 
-    __slots__ = ("_keys", "_number", "_values")
+    __slots__ = ("_key", "_keys", "_number", "_values")
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, collation: Collation | None = None) -> None:
+        self._key = ordering(collation)
         self._number = number
         self._keys: list[SortKey] = []
         self._values: list[Any] = []
@@ -142,7 +145,7 @@ class LeastState(State):
         if value is None or value is MISSING:
             return
         keys, values = self._keys, self._values
-        key = sort_key(value)
+        key = self._key(value)
         if len(keys) == self._number:
             if not key < keys[-1]:
                 return
@@ -155,7 +158,7 @@ class LeastState(State):
         return self._values.copy()
 
 
-def _several(spec_: Spec, code: int, state: Callable[[int], State]) -> type[Accumulator]:
+def _several(spec_: Spec, code: int, state: Callable[[int, Collation | None], State]) -> type[Accumulator]:
     @dataclass(frozen=True, slots=True)
     class Several(Grouped):
         __doc__ = f"`{spec_.name}` (MongoDB manual: {spec_.name})."
@@ -164,12 +167,13 @@ def _several(spec_: Spec, code: int, state: Callable[[int], State]) -> type[Accu
 
         number: Expression
         input: Expression
+        collation: Collation | None = None
         in_group: bool = False
 
         @classmethod
         def parse(cls, operand: Any, context: ExpressionContext) -> Accumulator:
             """See `Accumulator.parse`, and `parse_several` for what it raises."""
-            return cls(*parse_several(code, operand, context))
+            return cls(*parse_several(code, operand, context), collation=context.collation)
 
         @property
         def children(self) -> tuple[Expression, ...]:
@@ -186,7 +190,7 @@ def _several(spec_: Spec, code: int, state: Callable[[int], State]) -> type[Accu
 
         def start(self, key: Any = None) -> State:
             """See `Accumulator.start`, and `limit_of` for what it raises."""
-            return state(limit_of(self.number, key, self.in_group))
+            return state(limit_of(self.number, key, self.in_group), self.collation)
 
     return Several
 

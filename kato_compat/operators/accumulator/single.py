@@ -1,5 +1,6 @@
 """Accumulators that keep one value: `$first`, `$last`, `$min` and `$max`."""
 
+from functools import partial
 from typing import Any, Final
 
 from bson.int64 import Int64
@@ -8,8 +9,9 @@ from kato_compat.ir.accumulator import State
 from kato_compat.ir.registry import register
 from kato_compat.ir.spec import Example, Kind, Spec
 from kato_compat.operators.accumulator.unary import unary
+from kato_compat.values.collation import Collation, ordering
 from kato_compat.values.missing import MISSING
-from kato_compat.values.order import sort_key
+from kato_compat.values.order import SortKey, sort_key
 
 #: Types that Python compares with each other as BSON does, NaN apart.
 _NUMBERS: Final = frozenset({int, Int64, float})
@@ -107,6 +109,28 @@ class MinState(State):
         return self._value
 
 
+class CollatedState:
+    """The state of `$max` (`greatest`) and `$min` where strings compare by a collation."""
+
+    __slots__ = ("_best", "_greatest", "_key", "_value")
+
+    def __init__(self, collation: Collation, greatest: bool) -> None:
+        self._key = ordering(collation)
+        self._greatest = greatest
+        self._best: SortKey | None = None
+        self._value: Any = None
+
+    def add(self, value: Any) -> None:
+        if value is None or value is MISSING:
+            return
+        key, best = self._key(value), self._best
+        if best is None or (key > best if self._greatest else key < best):
+            self._best, self._value = key, value
+
+    def result(self) -> Any:
+        return self._value
+
+
 First = register(
     unary(
         Spec(
@@ -141,6 +165,7 @@ Max = register(
             examples=(Example(({"a": 1}, {"a": "x"}, {}), {"$max": "$a"}, "x"),),
         ),
         MaxState,
+        partial(CollatedState, greatest=True),
     )
 )
 Min = register(
@@ -153,5 +178,6 @@ Min = register(
             examples=(Example(({"a": 1}, {"a": "x"}, {}), {"$min": "$a"}, 1),),
         ),
         MinState,
+        partial(CollatedState, greatest=False),
     )
 )

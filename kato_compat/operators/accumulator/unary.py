@@ -11,6 +11,7 @@ from kato_compat.errors import fail
 from kato_compat.ir.accumulator import Accumulator, State
 from kato_compat.ir.expression import Evaluator, Expression, ExpressionContext
 from kato_compat.ir.spec import Spec
+from kato_compat.values.collation import Collation
 
 
 def operand_of(name: str, operand: Any, context: ExpressionContext) -> Expression:
@@ -20,8 +21,13 @@ def operand_of(name: str, operand: Any, context: ExpressionContext) -> Expressio
     return context.parse(operand)
 
 
-def unary(spec_: Spec, state: Callable[[], State]) -> type[Accumulator]:
-    """The accumulator that gives the value of its expression to a fresh `state` of each group."""
+def unary(
+    spec_: Spec, state: Callable[[], State], collated: Callable[[Collation], State] | None = None
+) -> type[Accumulator]:
+    """The accumulator that gives the value of its expression to a fresh `state` of each group.
+
+    `collated` makes the state in its place where strings compare by a collation (None: it compares nothing).
+    """
 
     @dataclass(frozen=True, slots=True)
     class Unary(Accumulator):
@@ -30,11 +36,12 @@ def unary(spec_: Spec, state: Callable[[], State]) -> type[Accumulator]:
         spec: ClassVar[Spec] = spec_
 
         operand: Expression
+        collation: Collation | None = None
 
         @classmethod
         def parse(cls, operand: Any, context: ExpressionContext) -> Accumulator:
             """See `Accumulator.parse`. Raises 40237 for an array."""
-            return cls(operand_of(spec_.name, operand, context))
+            return cls(operand_of(spec_.name, operand, context), context.collation)
 
         @property
         def children(self) -> tuple[Expression, ...]:
@@ -47,7 +54,7 @@ def unary(spec_: Spec, state: Callable[[], State]) -> type[Accumulator]:
 
         def start(self, key: Any = None) -> State:
             """See `Accumulator.start`."""
-            return state()
+            return state() if collated is None or self.collation is None else collated(self.collation)
 
     return Unary
 

@@ -8,7 +8,7 @@ from kato_compat.errors import fail
 from kato_compat.ir.expression import Evaluator, Expression, ExpressionContext, Frame, Literal, Operation
 from kato_compat.ir.registry import register
 from kato_compat.ir.spec import Example, Kind, Spec
-from kato_compat.values.equality import equality_key
+from kato_compat.values.collation import Collation, identity
 from kato_compat.values.missing import MISSING
 from kato_compat.values.numbers import integral
 from kato_compat.values.show import shown
@@ -273,12 +273,13 @@ class In(Operation):
 
     value: Expression
     array: Expression
+    collation: Collation | None = None
 
     @classmethod
     def parse(cls, operand: Any, context: ExpressionContext) -> Expression:
         """See `Operation.parse`."""
         value, array = context.arguments("$in", operand, 2, 2)
-        return cls(value, array)
+        return cls(value, array, context.collation)
 
     @property
     def children(self) -> tuple[Expression, ...]:
@@ -287,21 +288,21 @@ class In(Operation):
 
     def compile(self) -> Evaluator:
         """See `Expression.compile`. Raises 40081 for a second operand that is not an array."""
-        value = self.value.compile()
+        value, key_of, binary = self.value.compile(), identity(self.collation), self.collation is None
         if isinstance(self.array, Literal) and type(self.array.value) is list:
-            keys = frozenset(map(equality_key, self.array.value))
-            return lambda root, frame: equality_key(value(root, frame)) in keys
+            keys = frozenset(map(key_of, self.array.value))
+            return lambda root, frame: key_of(value(root, frame)) in keys
         array = self.array.compile()
 
         def evaluate(root: Any, frame: Frame) -> Any:
             wanted, items = value(root, frame), array(root, frame)
             if type(items) is not list:
                 raise fail(40081, f"$in requires an array as a second argument, found: {alias_of(items)}")
-            if type(wanted) is str:
+            if binary and type(wanted) is str:
                 return wanted in items  # no other BSON type equals a str
-            key = equality_key(wanted)
+            key = key_of(wanted)
             for item in items:  # noqa: SIM110 - a generator expression is slower
-                if equality_key(item) == key:
+                if key_of(item) == key:
                     return True
             return False
 
@@ -322,6 +323,7 @@ class IndexOfArray(Operation):
     )
 
     operands: tuple[Expression, ...]
+    collation: Collation | None = None
 
     @classmethod
     def parse(cls, operand: Any, context: ExpressionContext) -> Expression:
@@ -338,7 +340,7 @@ class IndexOfArray(Operation):
                     "First operand of $indexOfArray must be an array. First argument is of type: "
                     + alias_of(array.value),
                 )
-        return cls(operands)
+        return cls(operands, context.collation)
 
     @property
     def children(self) -> tuple[Expression, ...]:
@@ -348,6 +350,7 @@ class IndexOfArray(Operation):
     def compile(self) -> Evaluator:
         """See `Expression.compile`. Raises 40090 for the array, 9711600 and 9711601 for the bounds."""
         array, value, *bounds = (each.compile() for each in self.operands)
+        key_of = identity(self.collation)
 
         def evaluate(root: Any, frame: Frame) -> Any:
             items = array(root, frame)
@@ -360,9 +363,9 @@ class IndexOfArray(Operation):
                 start = _bound(bounds[0](root, frame), "starting")
                 if len(bounds) == 2:
                     end = min(end, _bound(bounds[1](root, frame), "ending"))
-            key = equality_key(value(root, frame))
+            key = key_of(value(root, frame))
             for index in range(start, end):
-                if equality_key(items[index]) == key:
+                if key_of(items[index]) == key:
                     return index
             return -1
 

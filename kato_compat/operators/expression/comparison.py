@@ -14,11 +14,14 @@ from bson.objectid import ObjectId
 from kato_compat.ir.expression import Evaluator, Expression, ExpressionContext, Frame, Literal, Operation
 from kato_compat.ir.registry import register
 from kato_compat.ir.spec import Example, Kind, Spec
-from kato_compat.values.equality import equality_key
-from kato_compat.values.order import compare, sort_key
+from kato_compat.values.collation import Collation, identity, ordering
 
 # Types whose own comparison is BSON's, when both sides are of that type.
 _DIRECT: Final = frozenset({str, int, ObjectId, datetime})
+
+
+def _direct(collation: Collation | None) -> frozenset[type]:
+    return _DIRECT if collation is None else _DIRECT - {str}
 
 
 def _ordering(spec_: Spec, test: Callable[[Any, Any], bool]) -> type[Operation]:
@@ -32,11 +35,13 @@ def _ordering(spec_: Spec, test: Callable[[Any, Any], bool]) -> type[Operation]:
 
         left: Expression
         right: Expression
+        collation: Collation | None = None
 
         @classmethod
         def parse(cls, operand: Any, context: ExpressionContext) -> Expression:
             """See `Operation.parse`."""
-            return cls(*context.arguments(spec_.name, operand, 2, 2))
+            left, right = context.arguments(spec_.name, operand, 2, 2)
+            return cls(left, right, context.collation)
 
         @property
         def children(self) -> tuple[Expression, ...]:
@@ -46,13 +51,14 @@ def _ordering(spec_: Spec, test: Callable[[Any, Any], bool]) -> type[Operation]:
         def compile(self) -> Evaluator:
             """See `Expression.compile`."""
             left, right = self.left.compile(), self.right.compile()
+            key, direct = ordering(self.collation), _direct(self.collation)
 
             def evaluate(root: Any, frame: Frame) -> bool:
                 a, b = left(root, frame), right(root, frame)
                 kind = type(a)
-                if kind is type(b) and kind in _DIRECT:
+                if kind is type(b) and kind in direct:
                     return test(a, b)
-                return test(sort_key(a), sort_key(b))
+                return test(key(a), key(b))
 
             return evaluate
 
@@ -70,11 +76,13 @@ def _equality(spec_: Spec, answer: bool) -> type[Operation]:
 
         left: Expression
         right: Expression
+        collation: Collation | None = None
 
         @classmethod
         def parse(cls, operand: Any, context: ExpressionContext) -> Expression:
             """See `Operation.parse`."""
-            return cls(*context.arguments(spec_.name, operand, 2, 2))
+            left, right = context.arguments(spec_.name, operand, 2, 2)
+            return cls(left, right, context.collation)
 
         @property
         def children(self) -> tuple[Expression, ...]:
@@ -84,16 +92,17 @@ def _equality(spec_: Spec, answer: bool) -> type[Operation]:
         def compile(self) -> Evaluator:
             """See `Expression.compile`."""
             left, right = self.left.compile(), self.right.compile()
+            key, direct = identity(self.collation), _direct(self.collation)
             if isinstance(self.right, Literal):
-                key = equality_key(self.right.value)
-                return lambda root, frame: (equality_key(left(root, frame)) == key) is answer
+                wanted = key(self.right.value)
+                return lambda root, frame: (key(left(root, frame)) == wanted) is answer
 
             def evaluate(root: Any, frame: Frame) -> bool:
                 a, b = left(root, frame), right(root, frame)
                 kind = type(a)
-                if kind is type(b) and kind in _DIRECT:
+                if kind is type(b) and kind in direct:
                     return (a == b) is answer
-                return (equality_key(a) == equality_key(b)) is answer
+                return (key(a) == key(b)) is answer
 
             return evaluate
 
@@ -115,11 +124,13 @@ class Cmp(Operation):
 
     left: Expression
     right: Expression
+    collation: Collation | None = None
 
     @classmethod
     def parse(cls, operand: Any, context: ExpressionContext) -> Expression:
         """See `Operation.parse`."""
-        return cls(*context.arguments("$cmp", operand, 2, 2))
+        left, right = context.arguments("$cmp", operand, 2, 2)
+        return cls(left, right, context.collation)
 
     @property
     def children(self) -> tuple[Expression, ...]:
@@ -129,7 +140,13 @@ class Cmp(Operation):
     def compile(self) -> Evaluator:
         """See `Expression.compile`."""
         left, right = self.left.compile(), self.right.compile()
-        return lambda root, frame: compare(left(root, frame), right(root, frame))
+        key = ordering(self.collation)
+
+        def evaluate(root: Any, frame: Frame) -> int:
+            a, b = key(left(root, frame)), key(right(root, frame))
+            return -1 if a < b else 1 if b < a else 0
+
+        return evaluate
 
 
 def _spec(name: str, summary: str, result: list[bool]) -> Spec:

@@ -12,7 +12,7 @@ from kato_compat.ir.spec import Example, Kind, Spec
 from kato_compat.operators.expression.concat import ConcatArrays
 from kato_compat.operators.expression.object import MergeObjects, merge_into
 from kato_compat.operators.expression.set import SetUnion, in_order
-from kato_compat.values.equality import equality_key
+from kato_compat.values.collation import Collation, identity
 from kato_compat.values.missing import MISSING
 from kato_compat.values.numbers import integral
 from kato_compat.values.types import alias_of
@@ -289,7 +289,7 @@ class Reduce(Operation):
                 return _flatten
             return self._concatenating(tuple(operand.compile() for operand in rest))
         if isinstance(body, SetUnion):
-            return self._uniting(tuple(operand.compile() for operand in rest))
+            return self._uniting(tuple(operand.compile() for operand in rest), body.collation)
         return self._merging(tuple(operand.compile() for operand in rest))
 
     def _concatenating(self, parts: tuple[Evaluator, ...]) -> "_Run":
@@ -311,8 +311,8 @@ class Reduce(Operation):
 
         return grow
 
-    def _uniting(self, parts: tuple[Evaluator, ...]) -> "_Run":
-        this = self.this
+    def _uniting(self, parts: tuple[Evaluator, ...], collation: Collation | None) -> "_Run":
+        this, key = self.this, identity(collation)
 
         def unite(items: list[Any], value: Any, root: Any, frame: Frame) -> Any:
             start = SetUnion.elements(value)
@@ -320,7 +320,7 @@ class Reduce(Operation):
                 return None
             found: dict[Any, Any] = {}
             for element in start:
-                found.setdefault(equality_key(element), element)
+                found.setdefault(key(element), element)
             for item in items:
                 frame[this] = item
                 for part in parts:
@@ -328,8 +328,8 @@ class Reduce(Operation):
                     if more is None:
                         return None
                     for element in more:
-                        found.setdefault(equality_key(element), element)
-            return in_order(found.values())
+                        found.setdefault(key(element), element)
+            return in_order(found.values(), collation)
 
         return unite
 

@@ -13,33 +13,36 @@ from kato_compat.ir.expression import Evaluator, Expression, ExpressionContext, 
 from kato_compat.ir.predicate import truthy
 from kato_compat.ir.registry import register
 from kato_compat.ir.spec import Example, Kind, Spec
-from kato_compat.values.equality import equality_key
+from kato_compat.values.collation import Collation, identity, ordering
 from kato_compat.values.missing import MISSING
-from kato_compat.values.order import sort_key
 from kato_compat.values.types import alias_of
 
 
-def in_order(values: Iterable[Any]) -> list[Any]:
+def in_order(values: Iterable[Any], collation: Collation | None = None) -> list[Any]:
     """`values` in BSON order."""
-    return sorted(values, key=sort_key)
+    return sorted(values, key=ordering(collation))
 
 
 def _not_an_array(number: int, value: Any) -> str:
     return f"All operands of $setEquals must be arrays. {number}-th argument is of type: {alias_of(value)}"
 
 
-def _constants_last(operation: type["SetUnion"] | type["SetIntersection"], operands: tuple[Expression, ...]) -> Any:
+def _constants_last(
+    operation: type["SetUnion"] | type["SetIntersection"],
+    operands: tuple[Expression, ...],
+    collation: Collation | None,
+) -> Any:
     """The operation with its constants evaluated together and put last, as the server optimises it.
 
     This decides which of a wrong type and a null is met first.
     """
     constants = tuple(each for each in operands if isinstance(each, Literal))
     if len(constants) == len(operands) or not constants:
-        return operation(operands)
+        return operation(operands, collation)
     rest = tuple(each for each in operands if not isinstance(each, Literal))
     if len(constants) == 1:
-        return operation((*rest, constants[0]))
-    return operation((*rest, fold(operation(constants))))
+        return operation((*rest, constants[0]), collation)
+    return operation((*rest, fold(operation(constants, collation))), collation)
 
 
 @register
@@ -56,11 +59,12 @@ class SetUnion(Operation):
     )
 
     operands: tuple[Expression, ...]
+    collation: Collation | None = None
 
     @classmethod
     def parse(cls, operand: Any, context: ExpressionContext) -> Expression:
         """See `Operation.parse`."""
-        node: Expression = _constants_last(cls, context.arguments("$setUnion", operand, 0, None))
+        node: Expression = _constants_last(cls, context.arguments("$setUnion", operand, 0, None), context.collation)
         return node
 
     @property
@@ -80,7 +84,7 @@ class SetUnion(Operation):
     def compile(self) -> Evaluator:
         """See `Expression.compile`."""
         parts = tuple(each.compile() for each in self.operands)
-        elements = self.elements
+        elements, key, collation = self.elements, identity(self.collation), self.collation
 
         def evaluate(root: Any, frame: Frame) -> Any:
             found: dict[Any, Any] = {}
@@ -89,8 +93,8 @@ class SetUnion(Operation):
                 if items is None:
                     return None
                 for item in items:
-                    found.setdefault(equality_key(item), item)
-            return in_order(found.values())
+                    found.setdefault(key(item), item)
+            return in_order(found.values(), collation)
 
         return evaluate
 
@@ -109,11 +113,13 @@ class SetIntersection(Operation):
     )
 
     operands: tuple[Expression, ...]
+    collation: Collation | None = None
 
     @classmethod
     def parse(cls, operand: Any, context: ExpressionContext) -> Expression:
         """See `Operation.parse`."""
-        node: Expression = _constants_last(cls, context.arguments("$setIntersection", operand, 0, None))
+        operands = context.arguments("$setIntersection", operand, 0, None)
+        node: Expression = _constants_last(cls, operands, context.collation)
         return node
 
     @property
@@ -124,6 +130,7 @@ class SetIntersection(Operation):
     def compile(self) -> Evaluator:
         """See `Expression.compile`. Raises 17047 for an operand that is neither an array nor null."""
         parts = tuple(each.compile() for each in self.operands)
+        key_of, collation = identity(self.collation), self.collation
 
         def evaluate(root: Any, frame: Frame) -> Any:
             current: dict[Any, Any] | None = None
@@ -140,7 +147,7 @@ class SetIntersection(Operation):
                     continue
                 following: dict[Any, Any] = {}
                 for item in items:
-                    following.setdefault(equality_key(item), item)
+                    following.setdefault(key_of(item), item)
                 if current is None:
                     current = following
                     continue
@@ -148,7 +155,7 @@ class SetIntersection(Operation):
                 if len(current) > len(following):
                     current, following = following, current
                 current = {key: item for key, item in current.items() if key in following}
-            return in_order(current.values()) if current else []
+            return in_order(current.values(), collation) if current else []
 
         return evaluate
 
@@ -168,12 +175,13 @@ class SetDifference(Operation):
 
     left: Expression
     right: Expression
+    collation: Collation | None = None
 
     @classmethod
     def parse(cls, operand: Any, context: ExpressionContext) -> Expression:
         """See `Operation.parse`."""
         left, right = context.arguments("$setDifference", operand, 2, 2)
-        return cls(left, right)
+        return cls(left, right, context.collation)
 
     @property
     def children(self) -> tuple[Expression, ...]:
@@ -182,7 +190,7 @@ class SetDifference(Operation):
 
     def compile(self) -> Evaluator:
         """See `Expression.compile`. Raises 17048 and 17049 for operands that are neither arrays nor null."""
-        left, right = self.left.compile(), self.right.compile()
+        left, right, key_of = self.left.compile(), self.right.compile(), identity(self.collation)
 
         def evaluate(root: Any, frame: Frame) -> Any:
             items, others = left(root, frame), right(root, frame)
@@ -198,10 +206,10 @@ class SetDifference(Operation):
                     17049,
                     f"both operands of $setDifference must be arrays. Second argument is of type: {alias_of(others)}",
                 )
-            seen = {equality_key(item) for item in others}
+            seen = {key_of(item) for item in others}
             result = []
             for item in items:
-                key = equality_key(item)
+                key = key_of(item)
                 if key not in seen:
                     seen.add(key)
                     result.append(item)
@@ -224,6 +232,7 @@ class SetEquals(Operation):
     )
 
     operands: tuple[Expression, ...]
+    collation: Collation | None = None
 
     @classmethod
     def parse(cls, operand: Any, context: ExpressionContext) -> Expression:
@@ -235,7 +244,7 @@ class SetEquals(Operation):
             # The server looks at constants before it reads a document, and has a code of its own for them.
             if isinstance(each, Literal) and type(each.value) is not list:
                 raise fail(5887502, _not_an_array(number, each.value))
-        return cls(operands)
+        return cls(operands, context.collation)
 
     @property
     def children(self) -> tuple[Expression, ...]:
@@ -244,7 +253,7 @@ class SetEquals(Operation):
 
     def compile(self) -> Evaluator:
         """See `Expression.compile`. Raises 17044 for an operand that is not an array."""
-        parts = tuple(each.compile() for each in self.operands)
+        parts, key_of = tuple(each.compile() for each in self.operands), identity(self.collation)
 
         def evaluate(root: Any, frame: Frame) -> Any:
             first: set[Any] | None = None
@@ -252,7 +261,7 @@ class SetEquals(Operation):
                 items = part(root, frame)
                 if type(items) is not list:
                     raise fail(17044, _not_an_array(number, items))
-                found = {equality_key(item) for item in items}
+                found = {key_of(item) for item in items}
                 if first is None:
                     first = found
                 elif first != found:
@@ -277,6 +286,7 @@ class SetIsSubset(Operation):
 
     left: Expression
     right: Expression
+    collation: Collation | None = None
 
     @classmethod
     def parse(cls, operand: Any, context: ExpressionContext) -> Expression:
@@ -287,7 +297,7 @@ class SetIsSubset(Operation):
                 17311,
                 f"both operands of $setIsSubset must be arrays. Second argument is of type: {alias_of(right.value)}",
             )
-        return cls(left, right)
+        return cls(left, right, context.collation)
 
     @property
     def children(self) -> tuple[Expression, ...]:
@@ -296,7 +306,7 @@ class SetIsSubset(Operation):
 
     def compile(self) -> Evaluator:
         """See `Expression.compile`. Raises 17046 and 17042 for operands that are not arrays."""
-        left, right = self.left.compile(), self.right.compile()
+        left, right, key_of = self.left.compile(), self.right.compile(), identity(self.collation)
 
         def evaluate(root: Any, frame: Frame) -> Any:
             items = left(root, frame)
@@ -311,7 +321,7 @@ class SetIsSubset(Operation):
                     17042,
                     f"both operands of $setIsSubset must be arrays. Second argument is of type: {alias_of(others)}",
                 )
-            return {equality_key(item) for item in items} <= {equality_key(item) for item in others}
+            return {key_of(item) for item in items} <= {key_of(item) for item in others}
 
         return evaluate
 

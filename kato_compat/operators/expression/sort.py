@@ -8,8 +8,9 @@ from kato_compat.errors import fail
 from kato_compat.ir.expression import Evaluator, Expression, ExpressionContext, Frame, Operation
 from kato_compat.ir.registry import register
 from kato_compat.ir.spec import Example, Kind, Spec
+from kato_compat.values.collation import Collation, ordering
 from kato_compat.values.missing import MISSING
-from kato_compat.values.order import sort_key
+from kato_compat.values.order import SortKey
 from kato_compat.values.paths import Path, fields_of
 from kato_compat.values.types import alias_of, is_number
 
@@ -52,7 +53,7 @@ def _pattern(raw: Any) -> Pattern:
     return (((), descending),)
 
 
-def _extractor(path: Path) -> Callable[[Any], Any]:
+def _extractor(path: Path, key: Callable[[Any], SortKey]) -> Callable[[Any], Any]:
     """A function for the value at `path`: null where missing, an array on the way as a whole."""
     last = len(path) - 1
 
@@ -60,13 +61,13 @@ def _extractor(path: Path) -> Callable[[Any], Any]:
         for position, name in enumerate(path):
             fields = fields_of(value)
             if fields is None:
-                return sort_key(None)
+                return key(None)
             value = fields.get(name, MISSING)
             if value is MISSING:
-                return sort_key(None)
+                return key(None)
             if type(value) is list or position == last:
                 break
-        return sort_key(value)
+        return key(value)
 
     return extract
 
@@ -98,6 +99,7 @@ class SortArray(Operation):
 
     input: Expression
     pattern: Pattern
+    collation: Collation | None = None
 
     @classmethod
     def parse(cls, operand: Any, context: ExpressionContext) -> Expression:
@@ -117,7 +119,7 @@ class SortArray(Operation):
             raise fail(2942502, "$sortArray requires 'input' to be specified")
         if pattern is None:
             raise fail(2942503, "$sortArray requires 'sortBy' to be specified")
-        return cls(array, pattern)
+        return cls(array, pattern, context.collation)
 
     @property
     def children(self) -> tuple[Expression, ...]:
@@ -128,7 +130,8 @@ class SortArray(Operation):
         """See `Expression.compile`. Raises 2942504 for an input that is neither an array nor null."""
         source = self.input.compile()
         # The last field first: every sort is stable, also the reversed.
-        keys = tuple((_extractor(path) if path else sort_key, descending) for path, descending in self.pattern[::-1])
+        whole = ordering(self.collation)
+        keys = tuple((_extractor(path, whole) if path else whole, down) for path, down in self.pattern[::-1])
 
         def evaluate(root: Any, frame: Frame) -> Any:
             items = source(root, frame)

@@ -5,6 +5,7 @@ One operand that is an array is traversed; of several operands each is one value
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from kato_compat.errors import fail
@@ -22,12 +23,15 @@ from kato_compat.operators.accumulator.several import (
     parse_several,
     positive,
 )
-from kato_compat.operators.accumulator.single import MaxState, MinState
+from kato_compat.operators.accumulator.single import CollatedState, MaxState, MinState
 from kato_compat.operators.accumulator.total import AverageState, SumState
 from kato_compat.operators.accumulator.unary import gather
+from kato_compat.values.collation import Collation
 
 
-def _gathering(spec_: Spec, state: Callable[[], State]) -> type[Operation]:
+def _gathering(
+    spec_: Spec, state: Callable[[], State], collated: Callable[[Collation], State] | None = None
+) -> type[Operation]:
     name = spec_.name
 
     @dataclass(frozen=True, slots=True)
@@ -37,11 +41,12 @@ def _gathering(spec_: Spec, state: Callable[[], State]) -> type[Operation]:
         spec: ClassVar[Spec] = spec_
 
         operands: tuple[Expression, ...]
+        collation: Collation | None = None
 
         @classmethod
         def parse(cls, operand: Any, context: ExpressionContext) -> Expression:
             """See `Operation.parse`."""
-            return cls(context.arguments(name, operand, 0, None))
+            return cls(context.arguments(name, operand, 0, None), context.collation)
 
         @property
         def children(self) -> tuple[Expression, ...]:
@@ -50,21 +55,23 @@ def _gathering(spec_: Spec, state: Callable[[], State]) -> type[Operation]:
 
         def compile(self) -> Evaluator:
             """See `Expression.compile`."""
-            parts = tuple(each.compile() for each in self.operands)
+            parts, fresh = tuple(each.compile() for each in self.operands), state
+            if collated is not None and self.collation is not None:
+                fresh = partial(collated, self.collation)
             if len(parts) == 1:
                 (part,) = parts
 
                 def one(root: Any, frame: Frame) -> Any:
                     value = part(root, frame)
-                    return gather(state(), value if type(value) is list else (value,))
+                    return gather(fresh(), value if type(value) is list else (value,))
 
                 return one
-            return lambda root, frame: gather(state(), [part(root, frame) for part in parts])
+            return lambda root, frame: gather(fresh(), [part(root, frame) for part in parts])
 
     return Gathering
 
 
-def _several(spec_: Spec, code: int, state: Callable[[int], State]) -> type[Operation]:
+def _several(spec_: Spec, code: int, state: Callable[[int, Collation | None], State]) -> type[Operation]:
     @dataclass(frozen=True, slots=True)
     class Several(Operation):
         __doc__ = f"`{spec_.name}` (MongoDB manual: {spec_.name} (array operator))."
@@ -73,11 +80,12 @@ def _several(spec_: Spec, code: int, state: Callable[[int], State]) -> type[Oper
 
         number: Expression
         input: Expression
+        collation: Collation | None = None
 
         @classmethod
         def parse(cls, operand: Any, context: ExpressionContext) -> Expression:
             """See `Operation.parse`, and `parse_several` for what it raises."""
-            return cls(*parse_several(code, operand, context))
+            return cls(*parse_several(code, operand, context), collation=context.collation)
 
         @property
         def children(self) -> tuple[Expression, ...]:
@@ -86,10 +94,10 @@ def _several(spec_: Spec, code: int, state: Callable[[int], State]) -> type[Oper
 
         def compile(self) -> Evaluator:
             """See `Expression.compile`. Raises 5787902, 5787903 and 5787908 for n, 5788200 for the input."""
-            number, source = self.number.compile(), self.input.compile()
+            number, source, collation = self.number.compile(), self.input.compile(), self.collation
 
             def evaluate(root: Any, frame: Frame) -> Any:
-                fresh = state(positive(number(root, frame)))
+                fresh = state(positive(number(root, frame)), collation)
                 items = source(root, frame)
                 if type(items) is not list:
                     raise fail(5788200, "Input must be an array")
@@ -149,13 +157,16 @@ Average = register(
 )
 Min = register(
     _gathering(
-        _spec("$min", "3.2", "The least value of an array or operands in BSON order.", {"$min": "$a"}, 1), MinState
+        _spec("$min", "3.2", "The least value of an array or operands in BSON order.", {"$min": "$a"}, 1),
+        MinState,
+        partial(CollatedState, greatest=False),
     )
 )
 Max = register(
     _gathering(
         _spec("$max", "3.2", "The greatest value of an array or operands in BSON order.", {"$max": "$a"}, "x"),
         MaxState,
+        partial(CollatedState, greatest=True),
     )
 )
 DeviationOfPopulation = register(

@@ -12,8 +12,9 @@ from kato_compat.ir.spec import Example, Kind, Spec
 from kato_compat.ir.stage import Environment, Running, Stage, StageContext
 from kato_compat.operators.stage.group import Group, output_field
 from kato_compat.operators.stage.sort import Sort
+from kato_compat.values.collation import Collation, ordering
 from kato_compat.values.missing import MISSING
-from kato_compat.values.order import bracket, sort_key
+from kato_compat.values.order import bracket
 from kato_compat.values.types import alias_of
 
 
@@ -24,6 +25,7 @@ class BucketOf(Expression):
     value: Expression
     boundaries: tuple[Any, ...]
     default: Any
+    collation: Collation | None = None
 
     @property
     def children(self) -> tuple[Expression, ...]:
@@ -33,11 +35,12 @@ class BucketOf(Expression):
     def compile(self) -> Evaluator:
         """See `Expression.compile`."""
         value, boundaries, default = self.value.compile(), self.boundaries, self.default
-        keys = [sort_key(boundary) for boundary in boundaries]
+        order = ordering(self.collation)
+        keys = [order(boundary) for boundary in boundaries]
         last = len(keys) - 1
 
         def evaluate(root: Any, frame: Frame) -> Any:
-            place = bisect_right(keys, sort_key(value(root, frame))) - 1
+            place = bisect_right(keys, order(value(root, frame))) - 1
             if 0 <= place < last:
                 return boundaries[place]
             if default is MISSING:
@@ -104,16 +107,16 @@ class Bucket(Stage):
         if group_by is MISSING or not boundaries:
             raise fail(40198, "$bucket requires 'groupBy' and 'boundaries' to be specified.")
         if default is not MISSING and bracket(default) == bracket(boundaries[0]):
-            key = sort_key(default)
-            if sort_key(boundaries[0]) <= key < sort_key(boundaries[-1]):
+            order = ordering(context.collation)
+            if order(boundaries[0]) <= order(default) < order(boundaries[-1]):
                 raise fail(
                     40199,
                     "The $bucket 'default' field must be less than the lowest boundary or greater than or equal to the "
                     "highest boundary.",
                 )
         fields = tuple((name, output_field(name, raw, context)) for name, raw in output.items())
-        key_of = BucketOf(context.expression(group_by), tuple(boundaries), default)
-        return Group(key_of, fields), Sort(context.sort({"_id": 1}))
+        key_of = BucketOf(context.expression(group_by), tuple(boundaries), default, context.collation)
+        return Group(key_of, fields, context.collation), Sort(context.sort({"_id": 1}))
 
     def start(self, environment: Environment) -> Running:
         """Never used: the stage is parsed into others."""
@@ -152,6 +155,7 @@ def _boundaries(raw: Any, context: StageContext) -> list[Any]:
         raise fail(
             40192, f"The $bucket 'boundaries' field must have at least 2 values, but found {len(values)} value(s)."
         )
+    order = ordering(context.collation)
     for number, (lower, upper) in enumerate(pairwise(values)):
         if bracket(lower) != bracket(upper):
             raise fail(
@@ -159,7 +163,7 @@ def _boundaries(raw: Any, context: StageContext) -> list[Any]:
                 "All values in the the 'boundaries' option to $bucket must have the same type. Found conflicting types "
                 f"{alias_of(lower)} and {alias_of(upper)}.",
             )
-        if not sort_key(lower) < sort_key(upper):
+        if not order(lower) < order(upper):
             raise fail(
                 40194,
                 f"The 'boundaries' option to $bucket must be sorted, but elements {number} and {number + 1} are not in "

@@ -18,6 +18,7 @@ from kato_compat.operators.stage.bucket import is_operand
 from kato_compat.operators.stage.granularity import Granularity, granularity
 from kato_compat.operators.stage.group import output_field
 from kato_compat.operators.stage.spill import Sorter
+from kato_compat.values.collation import Collation, ordering
 from kato_compat.values.missing import MISSING
 from kato_compat.values.order import sort_key
 from kato_compat.values.types import INT32_MAX, INT32_MIN, alias_of, is_number
@@ -47,6 +48,7 @@ class BucketAuto(Stage):
     number: int
     fields: tuple[tuple[str, Accumulator], ...]
     rounding: Granularity | None
+    collation: Collation | None = None
 
     @classmethod
     def parse(cls, operand: Any, context: StageContext) -> "BucketAuto":
@@ -89,7 +91,7 @@ class BucketAuto(Stage):
             raise fail(40243, f"The $bucketAuto 'buckets' field must be greater than 0, but found: {number}")
         if not fields:
             fields = (("count", output_field("count", {"$sum": 1}, context)),)
-        return cls(key, number, fields, rounding)
+        return cls(key, number, fields, rounding, context.collation)
 
     def start(self, environment: Environment) -> Running:
         """See `Stage.start`."""
@@ -115,6 +117,7 @@ class _Bucketing(Running):
         self._frame = environment.frame
         self._key = stage.key.compile()
         self._evaluators: tuple[Evaluator, ...] = tuple(each.compile() for _, each in stage.fields)
+        self._order = ordering(stage.collation)
         self._number = 0
         # Items are (sort key, key, document); the sort is stable.
         self._sorter: Sorter = Sorter("$bucketAuto", environment, partial(sorted, key=_order), _order)
@@ -127,7 +130,7 @@ class _Bucketing(Running):
                 _check_roundable(value)
             if value is MISSING:
                 value = None
-            items.append((sort_key(value), value, document))
+            items.append((self._order(value), value, document))
         self._number += len(items)
         self._sorter.add(items)
         return []

@@ -11,7 +11,7 @@ from kato_compat.ir.expression import Expression, FieldPath, Frame, Operation
 from kato_compat.ir.predicate import And, Computed, Predicate
 from kato_compat.ir.stage import Documents, Pipeline
 from kato_compat.operators.stage.match import Match
-from kato_compat.values.equality import equality_key
+from kato_compat.values.collation import Collation, identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,18 +20,19 @@ class KeyEquality:
 
     inner: FieldPath
     outer: FieldPath
+    collation: Collation | None = None
 
     def index(self, documents: Documents) -> dict[Hashable, Documents]:
         """`documents` by the key of `inner`, in order."""
-        evaluate = self.inner.compile()
+        evaluate, identify = self.inner.compile(), identity(self.collation)
         result: dict[Hashable, Documents] = {}
         for document in documents:
-            result.setdefault(equality_key(evaluate(document, [])), []).append(document)
+            result.setdefault(identify(evaluate(document, [])), []).append(document)
         return result
 
     def key(self, frame: Frame) -> Hashable:
         """The key of `outer`."""
-        return equality_key(self.outer.compile()(None, frame))
+        return identity(self.collation)(self.outer.compile()(None, frame))
 
 
 def key_equality(pipeline: Pipeline) -> KeyEquality | None:
@@ -49,7 +50,7 @@ def key_equality(pipeline: Pipeline) -> KeyEquality | None:
                     and inner.path
                     and outer.slot is not None
                 ):
-                    return KeyEquality(inner, outer)
+                    return KeyEquality(inner, outer, getattr(term, "collation", None))
     return None
 
 

@@ -9,7 +9,7 @@ from kato_compat.ir.requests import Flow
 from kato_compat.ir.running import Feed, prepared
 from kato_compat.ir.spec import Example, Kind, Spec
 from kato_compat.ir.stage import Documents, Environment, FlowRunning, Pipeline, Running, Stage, StageContext, Starter
-from kato_compat.operators.stage.path import check_field_name
+from kato_compat.values.naming import check_field_name
 from kato_compat.values.types import alias_of
 
 

@@ -16,9 +16,10 @@ from kato_compat.ir.stage import Documents, Environment, FlowRunning, Pipeline, 
 from kato_compat.operators.stage.foreign import check_namespace, read_foreign
 from kato_compat.operators.stage.join import Index, keys_of, visit
 from kato_compat.operators.stage.match import Match
-from kato_compat.operators.stage.path import field_path, setter
-from kato_compat.values.equality import equality_key
+from kato_compat.operators.stage.path import setter
+from kato_compat.values.collation import Collation, identity
 from kato_compat.values.missing import MISSING
+from kato_compat.values.naming import document_path
 from kato_compat.values.paths import Path, iterate
 from kato_compat.values.types import INT64_MAX, INT64_MIN, alias_of, is_number
 
@@ -44,6 +45,7 @@ class GraphLookup(Stage):
     depth_path: Path | None
     max_depth: int | None
     restrict: Predicate | None
+    collation: Collation | None = None
 
     @classmethod
     def parse(cls, operand: Any, context: StageContext) -> "GraphLookup":
@@ -72,7 +74,7 @@ class GraphLookup(Stage):
             elif name in _PATHS:
                 if type(value) is not str:
                     raise fail(40103, f"expected string as argument for {name}, found: {value!r}")
-                paths[name] = field_path(value)
+                paths[name] = document_path(value)
             elif name != "from":
                 raise fail(40104, f"Unknown argument to $graphLookup: {name}")
         if start_with is None or not {"as", "connectFromField", "connectToField"} <= paths.keys():
@@ -90,6 +92,7 @@ class GraphLookup(Stage):
             paths.get("depthField"),
             max_depth,
             restrict,
+            context.collation,
         )
 
     def start(self, environment: Environment) -> FlowRunning:
@@ -118,6 +121,7 @@ class _Searching(FlowRunning):
         self._put = setter(stage.as_path)
         self._put_depth = setter(stage.depth_path) if stage.depth_path is not None else None
         self._index: Index | None = None
+        self._identify = identity(stage.collation)
 
     def push(self, batch: Documents) -> Flow[Documents]:
         """See `FlowRunning.push`."""
@@ -136,7 +140,7 @@ class _Searching(FlowRunning):
         pipeline = Pipeline(()) if stage.restrict is None else Pipeline((Match(stage.restrict),))
         environment = replace(self._environment, collection=stage.collection)
         documents = yield from read_foreign(environment, stage.collection, pipeline)
-        index = Index(stage.connect_to)
+        index = Index(stage.connect_to, stage.collation)
         # A document whose connectToField is missing is never found, not even by null.
         index.add([each for each in documents if _has(each, stage.connect_to)])
         return index
@@ -149,7 +153,7 @@ class _Searching(FlowRunning):
         found: Documents = []
         depth = 0
         while frontier and (stage.max_depth is None or depth <= stage.max_depth):
-            keys = [key for key in keys_of(frontier) if key not in asked]
+            keys = [key for key in keys_of(frontier, self._identify) if key not in asked]
             asked.update(keys)
             frontier = []
             for document in index.find(keys) if keys else ():
@@ -159,10 +163,10 @@ class _Searching(FlowRunning):
                         f"Documents in the '{self._environment.database}.{stage.collection}' namespace must contain an "
                         "_id for de-duplication in $graphLookup",
                     )
-                identity = equality_key(document["_id"])
-                if identity in seen:
+                known = self._identify(document["_id"])
+                if known in seen:
                     continue
-                seen.add(identity)
+                seen.add(known)
                 found.append(document if self._put_depth is None else self._put_depth(document, Int64(depth)))
                 frontier.extend(visit(document, stage.connect_from))
             depth += 1

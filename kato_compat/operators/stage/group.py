@@ -13,6 +13,7 @@ from kato_compat.ir.stage import Documents, Environment, FlowRunning, Running, S
 from kato_compat.operators.accumulator.engine import guard
 from kato_compat.operators.stage.sort import Sort
 from kato_compat.operators.stage.spill import Budget, Run, size_of
+from kato_compat.values.collation import Collation, identity
 from kato_compat.values.equality import equality_key
 from kato_compat.values.missing import MISSING
 from kato_compat.values.types import is_number
@@ -49,6 +50,7 @@ class Group(Stage):
     )
     key: Expression
     fields: tuple[tuple[str, Accumulator], ...]
+    collation: Collation | None = None
 
     @classmethod
     def parse(cls, operand: Any, context: StageContext) -> "Group":
@@ -64,7 +66,7 @@ class Group(Stage):
                 fields.append((name, output_field(name, raw, context)))
         if key is None:
             raise fail(15955, "a group specification must include an _id")
-        return cls(key, tuple(fields))
+        return cls(key, tuple(fields), context.collation)
 
     def start(self, environment: Environment) -> Running | FlowRunning:
         """See `Stage.start`."""
@@ -72,7 +74,7 @@ class Group(Stage):
 
     def prepare(self, environment: Environment) -> Starter:
         """See `Stage.prepare`."""
-        key = _key_function(self.key, environment)
+        key = _key_function(self.key, environment, self.collation)
         names = tuple(name for name, _ in self.fields)
         accumulators = tuple(accumulator for _, accumulator in self.fields)
         evaluators = tuple(accumulator.compile() for accumulator in accumulators)
@@ -140,7 +142,8 @@ class SortByCount(Stage):
                 40149, "the sortByCount field must be defined as a $-prefixed path or an expression inside an object"
             )
         count = context.accumulator({"$sum": 1}, where="$group")
-        return Group(context.expression(operand), (("count", count),)), Sort(context.sort({"count": -1}))
+        group = Group(context.expression(operand), (("count", count),), context.collation)
+        return group, Sort(context.sort({"count": -1}))
 
     def start(self, environment: Environment) -> Running:
         """Never used: the stage is parsed into others."""
@@ -151,13 +154,17 @@ class SortByCount(Stage):
 KeyFunction = Callable[[dict[str, Any]], tuple[Hashable, Any]]
 
 
-def _key_function(expression: Expression, environment: Environment) -> KeyFunction:
-    frame = environment.frame
+def _is_root_field(path: FieldPath) -> bool:
+    return path.slot is None and len(path.path) == 1
+
+
+def _key_function(expression: Expression, environment: Environment, collation: Collation | None) -> KeyFunction:
+    frame, identify = environment.frame, identity(collation)
     if isinstance(expression, Literal):
         value = None if expression.value is MISSING else expression.value
-        pair = (equality_key(value), value)
+        pair = (identify(value), value)
         return lambda document: pair
-    if isinstance(expression, FieldPath) and expression.slot is None and len(expression.path) == 1:
+    if collation is None and isinstance(expression, FieldPath) and _is_root_field(expression):
         name = expression.path[0]
 
         def field(document: dict[str, Any]) -> tuple[Hashable, Any]:
@@ -178,7 +185,7 @@ def _key_function(expression: Expression, environment: Environment) -> KeyFuncti
                 value = part(document, frame)
                 if value is not MISSING:
                     result[name] = value
-                keys.append(equality_key(value))
+                keys.append(identify(value))
             return tuple(keys), result
 
         return object_key
@@ -188,7 +195,7 @@ def _key_function(expression: Expression, environment: Environment) -> KeyFuncti
         value = evaluate(document, frame)
         if value is MISSING:
             value = None
-        return equality_key(value), value
+        return identify(value), value
 
     return computed
 
@@ -233,14 +240,14 @@ class _Grouping(Running):
                 same, value = key(document)
                 group = groups.get(same)
                 if group is None:
-                    group = groups[same] = (value, self._fresh())
+                    group = groups[same] = (value, self._fresh(value))
                 group[1][0].add(evaluate(document, frame))
         elif number:
             for document in batch:
                 same, value = key(document)
                 group = groups.get(same)
                 if group is None:
-                    group = groups[same] = (value, self._fresh())
+                    group = groups[same] = (value, self._fresh(value))
                 for evaluate, state in zip(evaluators, group[1], strict=True):
                     state.add(evaluate(document, frame))
         else:
@@ -272,8 +279,8 @@ class _Grouping(Running):
         self._runs = []
         self._groups = {}
 
-    def _fresh(self) -> tuple[State, ...]:
-        return tuple([accumulator.start() for accumulator in self._accumulators])
+    def _fresh(self, key: Any) -> tuple[State, ...]:
+        return tuple([accumulator.start(key) for accumulator in self._accumulators])
 
     def _weigh(self, batch: Documents, added: int) -> bool:
         """Count in what `batch` brought; True if memory is used up."""
@@ -313,7 +320,7 @@ class _Grouping(Running):
                 if rest is not None:
                     rest.append((same, value, values))
                     continue
-                group = groups[same] = (value, self._fresh())
+                group = groups[same] = (value, self._fresh(value))
                 full = self._budget.add(200 + 120 * len(values) + size_of(value))
             else:
                 full = False

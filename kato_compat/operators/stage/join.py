@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 from kato_compat.ir.stage import Documents
+from kato_compat.values.collation import Collation, identity
 from kato_compat.values.equality import equality_key
 from kato_compat.values.missing import MISSING
 from kato_compat.values.paths import Path, fields_of, is_index, iterate
@@ -16,26 +17,27 @@ from kato_compat.values.paths import Path, fields_of, is_index, iterate
 class Index:
     """Foreign documents by the values at a path, in the order they were added."""
 
-    __slots__ = ("_by_key", "_path", "documents")
+    __slots__ = ("_by_key", "_identify", "_path", "_plain", "documents")
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, collation: Collation | None = None) -> None:
+        self._identify = identity(collation)
+        self._plain = frozenset({str, int}) if collation is None else frozenset({int})
         self._path = path
         self._by_key: dict[Hashable, list[int]] = {}
         self.documents: Documents = []
 
     def add(self, documents: Documents, only: frozenset[Hashable] | None = None) -> None:
         """Take documents in; with `only` they are found by those keys and no others."""
-        by_key, path = self._by_key, self._path
+        by_key, path, plain = self._by_key, self._path, self._plain
         name = path[0] if len(path) == 1 else None
         position = len(self.documents)
         for document in documents:
             value = document.get(name, MISSING) if name is not None else MISSING
-            kind = type(value)
-            if kind is str or kind is int:
+            if type(value) in plain:
                 if only is None or value in only:
                     by_key.setdefault(value, []).append(position)
             else:
-                for key in foreign_keys(document, path):
+                for key in foreign_keys(document, path, self._identify):
                     if only is None or key in only:
                         by_key.setdefault(key, []).append(position)
             position += 1
@@ -55,9 +57,9 @@ class Index:
         return [documents[position] for position in sorted(positions)]
 
 
-def foreign_keys(document: dict[str, Any], path: Path) -> set[Hashable]:
+def foreign_keys(document: dict[str, Any], path: Path, identify: Callable[[Any], Hashable]) -> set[Hashable]:
     """The equality keys of all values that a query finds at `path`, a missing one being null."""
-    return {None if value is MISSING else equality_key(value) for value, _ in iterate(document, path)}
+    return {None if value is MISSING else identify(value) for value, _ in iterate(document, path)}
 
 
 def local_values(path: Path) -> Callable[[dict[str, Any]], list[Any]]:
@@ -101,8 +103,8 @@ def visit(document: dict[str, Any], path: Path) -> Iterator[Any]:
         yield from visit(fields, rest)
 
 
-def keys_of(values: list[Any]) -> list[Hashable]:
+def keys_of(values: list[Any], identify: Callable[[Any], Hashable] = equality_key) -> list[Hashable]:
     """The equality keys of `values`, each once."""
     if len(values) == 1:
-        return [equality_key(values[0])]
-    return list(dict.fromkeys(map(equality_key, values)))
+        return [identify(values[0])]
+    return list(dict.fromkeys(map(identify, values)))

@@ -19,7 +19,9 @@ from kato_compat.operators.stage.foreign import check_namespace, read_foreign
 from kato_compat.operators.stage.join import Index, keys_of, local_values
 from kato_compat.operators.stage.match import Match
 from kato_compat.operators.stage.options import Options
-from kato_compat.operators.stage.path import field_path, setter
+from kato_compat.operators.stage.path import setter
+from kato_compat.values.collation import Collation, identity
+from kato_compat.values.naming import document_path
 from kato_compat.values.paths import Path
 from kato_compat.values.types import alias_of
 
@@ -70,6 +72,7 @@ class Lookup(Stage):
     variables: tuple[Expression, ...]
     pipeline: Pipeline | None
     narrow: Callable[[list[Any]], Predicate] | None = field(default=None, compare=False, repr=False)
+    collation: Collation | None = None
 
     @classmethod
     def parse(cls, operand: Any, context: StageContext) -> "Lookup":
@@ -102,9 +105,9 @@ class Lookup(Stage):
                 raise fail(9, "$lookup with a 'let' argument must also specify 'pipeline'")
         elif bool(local) != bool(foreign):
             raise fail(9, "$lookup requires both or neither of 'localField' and 'foreignField' to be specified")
-        path = field_path(as_path)
-        local_path = field_path(local) if local else None
-        foreign_path = field_path(foreign) if foreign else None
+        path = document_path(as_path)
+        local_path = document_path(local) if local else None
+        foreign_path = document_path(foreign) if foreign else None
         variables = tuple(context.expression(value) for value in (let or {}).values())
         pipeline = None
         if raw is not None:
@@ -112,7 +115,7 @@ class Lookup(Stage):
         narrow = None
         if foreign:
             narrow = lambda values: context.predicate({foreign: {"$in": values}})  # noqa: E731 - a field's value
-        return cls(collection, path, local_path, foreign_path, variables, pipeline, narrow)
+        return cls(collection, path, local_path, foreign_path, variables, pipeline, narrow, context.collation)
 
     def start(self, environment: Environment) -> Running | FlowRunning:
         """See `Stage.start`."""
@@ -231,14 +234,15 @@ class _Joining(_Base):
         super().__init__(*base)
         self._local: Callable[[dict[str, Any]], list[Any]] = local
         self._source: Pipeline = source
-        self._index = Index(foreign)
+        self._index = Index(foreign, self._stage.collation)
+        self._identify = identity(self._stage.collation)
         self._asked: set[Hashable] = set()
         self._all = False
 
     def push(self, batch: Documents) -> Flow[Documents]:
         """See `FlowRunning.push`."""
         values = [self._local(document) for document in batch]
-        keys = [keys_of(each) for each in values]
+        keys = [keys_of(each, self._identify) for each in values]
         if not self._all:
             yield from self._ask(values, keys)
         result = []

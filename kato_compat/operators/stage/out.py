@@ -25,8 +25,8 @@ from kato_compat.ir.stage import (
 )
 from kato_compat.operators.stage.foreign import collections_of
 from kato_compat.operators.stage.options import Options
-from kato_compat.operators.stage.path import field_path
 from kato_compat.values.missing import MISSING
+from kato_compat.values.naming import document_path
 from kato_compat.values.paths import Path, getter
 from kato_compat.values.types import alias_of
 
@@ -148,7 +148,7 @@ class Merge(_Write):
         if len(set(on)) != len(on):
             raise fail(31465, f"Found a duplicate field '{next(name for name in on if on.count(name) > 1)}'")
         for name in on:
-            field_path(name)
+            document_path(name)
         if collection.startswith("system."):
             raise fail(31319, f"Cannot $merge to special collection: {collection}")
         if database in _INTERNAL:
@@ -208,7 +208,7 @@ class _Merging(FlowRunning):
         self._environment = environment
         self._options = MergeOptions(stage.on, stage.when_matched, stage.when_not_matched)
         self._paths: tuple[tuple[Path, Any], ...] = tuple(
-            (field_path(name), getter(field_path(name))) for name in stage.on
+            (document_path(name), getter(document_path(name))) for name in stage.on
         )
         self._nulls: bool | None = None
 

@@ -14,10 +14,11 @@ from kato_compat.ir.stage import Documents, Environment, Running, Stage, StageCo
 from kato_compat.ir.window import Column, Ordering, Windowed, WindowFunction
 from kato_compat.operators.stage.specification import read
 from kato_compat.operators.stage.spill import Sorter
-from kato_compat.values.equality import equality_key
+from kato_compat.values.collation import Collation, identity
+from kato_compat.values.collation import ordering as ordering_of
 from kato_compat.values.missing import MISSING
 from kato_compat.values.naming import document_path
-from kato_compat.values.order import SortKey, sort_key
+from kato_compat.values.order import SortKey
 from kato_compat.values.paths import Path
 from kato_compat.values.types import alias_of
 
@@ -60,6 +61,7 @@ class SetWindowFields(Stage):
     partition: Expression | None
     ordering: Ordering | None
     outputs: tuple[tuple[Path, WindowFunction], ...]
+    collation: Collation | None = None
 
     @classmethod
     def parse(cls, operand: Any, context: StageContext) -> "SetWindowFields":
@@ -86,7 +88,7 @@ class SetWindowFields(Stage):
             if type(partition.value) is list:
                 raise fail(14, "An expression used to partition cannot evaluate to value of type array")
             partition = None
-        return cls(partition, ordering, tuple(outputs))
+        return cls(partition, ordering, tuple(outputs), context.collation)
 
     def start(self, environment: Environment) -> Running:
         """See `Stage.start`."""
@@ -128,6 +130,7 @@ class _Gathering(Running):
     def __init__(self, stage: SetWindowFields, environment: Environment) -> None:
         frame = environment.frame
         self._partition = None if stage.partition is None else stage.partition.bind(frame)
+        self._order, self._identify = ordering_of(stage.collation), identity(stage.collation)
         ordering = stage.ordering
         self._runner = None if ordering is None or ordering.sort is None else ordering.sort.compile(frame)
         self._columns: list[Windowed] = [function.compile(frame) for _, function in stage.outputs]
@@ -165,7 +168,7 @@ class _Gathering(Running):
 
     def _sort_key(self, document: dict[str, Any]) -> tuple[Any, ...]:
         place = () if self._runner is None else (self._runner.key(document),)
-        return place if self._partition is None else (sort_key(self._value(document)), *place)
+        return place if self._partition is None else (self._order(self._value(document)), *place)
 
     def _sorted(self, documents: Documents) -> Documents:
         if self._runner is not None:
@@ -177,11 +180,11 @@ class _Gathering(Running):
         values: dict[Hashable, SortKey] = {}
         for document in documents:
             value = self._value(document)
-            key = equality_key(value)
+            key = self._identify(value)
             held = partitions.get(key)
             if held is None:
                 partitions[key] = [document]
-                values[key] = sort_key(value)
+                values[key] = self._order(value)
             else:
                 held.append(document)
         return [document for key in sorted(partitions, key=values.__getitem__) for document in partitions[key]]
@@ -192,7 +195,7 @@ class _Gathering(Running):
             if whole:
                 yield whole
             return
-        for _, partition in groupby(documents, lambda document: equality_key(self._value(document))):
+        for _, partition in groupby(documents, lambda document: self._identify(self._value(document))):
             yield list(partition)
 
 

@@ -10,9 +10,10 @@ from kato_compat.errors import fail
 from kato_compat.ir.registry import register
 from kato_compat.ir.spec import Example, Kind, Spec
 from kato_compat.ir.stage import Documents, Environment, Running, Stage, StageContext, Starter
-from kato_compat.operators.stage.path import field_path, setter
+from kato_compat.operators.stage.path import setter
 from kato_compat.operators.stage.transform import Transform
 from kato_compat.values.missing import MISSING
+from kato_compat.values.naming import document_path
 from kato_compat.values.paths import Path
 from kato_compat.values.types import alias_of
 
@@ -77,7 +78,7 @@ class Unwind(Stage):
                             28822,
                             f"includeArrayIndex option to $unwind stage should not be prefixed with a '$': {value}",
                         )
-                    index = field_path(value)
+                    index = document_path(value)
                 else:
                     raise fail(28811, f"unrecognized option to $unwind stage: {name}")
         else:
@@ -89,7 +90,7 @@ class Unwind(Stage):
             raise fail(28812, "no path specified to $unwind stage")
         if not path.startswith("$"):
             raise fail(28818, f"path option to $unwind stage should be prefixed with a '$': {path}")
-        return cls(field_path(path[1:]), keep_empty, index)
+        return cls(document_path(path[1:]), keep_empty, index)
 
     def start(self, environment: Environment) -> Running:
         """See `Stage.start`."""

@@ -6,6 +6,7 @@ give values back do; the others are computed anew for each window.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from kato_compat.errors import fail
@@ -15,7 +16,7 @@ from kato_compat.ir.registry import register
 from kato_compat.ir.spec import Example, Kind, Spec
 from kato_compat.ir.stage import StageContext
 from kato_compat.ir.window import Column, Ordering, Partition, Windowed, WindowFunction
-from kato_compat.operators.accumulator.collect import ConcatState, PushState, SetState, UnionState
+from kato_compat.operators.accumulator.collect import CollatedSetState, ConcatState, PushState, SetState, UnionState
 from kato_compat.operators.accumulator.deviation import DeviationState, SampleDeviationState
 from kato_compat.operators.accumulator.total import AverageState, SumState
 from kato_compat.operators.window.arguments import input_and_bounds, is_function, only
@@ -30,6 +31,8 @@ from kato_compat.operators.window.moving import (
     SampleCovariance,
 )
 from kato_compat.operators.window.sliding import anew, extreme, growing, moving
+from kato_compat.values.collation import Collation
+from kato_compat.values.collation import ordering as ordering_of
 
 _DOCUMENTS = ({"_id": 1, "a": 2}, {"_id": 2, "a": 4}, {"_id": 3, "a": 3})
 _RUNNING = {"documents": ["unbounded", "current"]}
@@ -67,9 +70,15 @@ def _spec(name: str, since: str, summary: str, operand: Any, window: dict[str, A
 
 
 def _unary(
-    spec_: Spec, state: Callable[[], State], removable: Callable[[], Removable] | None = None
+    spec_: Spec,
+    state: Callable[[], State],
+    removable: Callable[[], Removable] | None = None,
+    collated: Callable[[Collation], State] | None = None,
 ) -> type[WindowFunction]:
-    """The window function that gives the values of one expression to a state."""
+    """The window function that gives the values of one expression to a state.
+
+    `collated` makes the state in place of `state` where strings compare by a collation.
+    """
 
     @dataclass(frozen=True, slots=True)
     class Unary(WindowFunction):
@@ -78,19 +87,22 @@ def _unary(
         spec: ClassVar[Spec] = spec_
         expression: Expression
         bounds: Bounds
+        collation: Collation | None = None
 
         @classmethod
         def parse(cls, raw: dict[str, Any], ordering: Ordering | None, context: StageContext) -> WindowFunction:
             """See `WindowFunction.parse`."""
-            return cls(*input_and_bounds(spec_.name, raw, ordering, context))
+            return cls(*input_and_bounds(spec_.name, raw, ordering, context), context.collation)
 
         def compile(self, frame: Frame) -> Windowed:
             """See `WindowFunction.compile`."""
-            evaluate, bounds = self.expression.compile(), self.bounds
+            evaluate, bounds, start = self.expression.compile(), self.bounds, state
+            if collated is not None and self.collation is not None:
+                start = partial(collated, self.collation)
 
             def column(partition: Partition) -> Column:
                 values = [evaluate(document, frame) for document in partition]
-                return _column(values, partition, bounds, state, removable)
+                return _column(values, partition, bounds, start, removable)
 
             return column
 
@@ -105,19 +117,20 @@ def _extreme(spec_: Spec, greatest: bool) -> type[WindowFunction]:
         spec: ClassVar[Spec] = spec_
         expression: Expression
         bounds: Bounds
+        collation: Collation | None = None
 
         @classmethod
         def parse(cls, raw: dict[str, Any], ordering: Ordering | None, context: StageContext) -> WindowFunction:
             """See `WindowFunction.parse`."""
-            return cls(*input_and_bounds(spec_.name, raw, ordering, context))
+            return cls(*input_and_bounds(spec_.name, raw, ordering, context), context.collation)
 
         def compile(self, frame: Frame) -> Windowed:
             """See `WindowFunction.compile`."""
-            evaluate, bounds = self.expression.compile(), self.bounds
+            evaluate, bounds, order = self.expression.compile(), self.bounds, ordering_of(self.collation)
 
             def column(partition: Partition) -> Column:
                 values = [evaluate(document, frame) for document in partition]
-                return extreme(values, bounds.windows(partition), greatest)
+                return extreme(values, bounds.windows(partition), greatest, order)
 
             return column
 
@@ -247,6 +260,7 @@ AddToSet = register(
     _unary(
         _spec("$addToSet", "5.0", "An array of the distinct values in the window.", 1, _MOVING, [[1], [1], [1]]),
         SetState,
+        collated=CollatedSetState,
     )
 )
 ConcatArrays = register(
@@ -266,6 +280,7 @@ SetUnion = register(
     _unary(
         _spec("$setUnion", "8.1", "The distinct elements of the arrays in the window.", [1], _MOVING, [[1], [1], [1]]),
         UnionState,
+        collated=UnionState,
     )
 )
 DeviationOfPopulation = register(

@@ -66,7 +66,9 @@ def anew(values: list[Any], windows: Iterable[Window], start: Callable[[], State
     ]
 
 
-def extreme(values: list[Any], windows: Iterable[Window], greatest: bool) -> Column:
+def extreme(
+    values: list[Any], windows: Iterable[Window], greatest: bool, order: Callable[[Any], SortKey] = sort_key
+) -> Column:
     """The least or greatest value (null and missing left out, null if there is none) over moving windows.
 
     The queue holds the values that can still be the answer, best first: each value enters and leaves it once.
@@ -80,7 +82,7 @@ def extreme(values: list[Any], windows: Iterable[Window], greatest: bool) -> Col
             continue
         first, end = window
         for position in range(max(taken, first), end + 1):
-            key = sort_key(values[position])
+            key = order(values[position])
             if key[0] == NULL or key[0] == ABSENT:
                 continue
             while queue and (queue[-1][0] <= key if greatest else queue[-1][0] > key):
