@@ -196,11 +196,14 @@ def filters(draw: st.DrawFn, expressions: Strategy | None = None, depth: int = 2
     return found
 
 
+_COMPARISONS: Final[Strategy] = st.sampled_from(({"$gt": ["$a", "$b"]}, {"$eq": ["$name", "n1"]}, "$a", True))
+
+
 def _top(name: str, expressions: Strategy | None, depth: int) -> Strategy:
     inner = filters(expressions, depth - 1)
     table: dict[str, Strategy] = {
         **dict.fromkeys(("$and", "$or", "$nor"), st.lists(inner, min_size=1, max_size=3) | st.just([])),
-        "$expr": expressions or st.sampled_from(({"$gt": ["$a", "$b"]}, {"$eq": ["$name", "n1"]}, "$a", True)),
+        "$expr": _COMPARISONS if expressions is None else expressions,
         "$jsonSchema": _schemas,
         "$comment": st.just("why"),
         "$sampleRate": st.sampled_from((0.0, 1.0, 1, 2)),

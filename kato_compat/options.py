@@ -97,12 +97,12 @@ OPTIONS: Final[dict[str, Option]] = {
         Option("authorizedCollections", _IGNORED, "users are those of ClickHouse and Redis"),
         Option("dropTarget", _USED, "replace the collection that has the new name"),
         Option("commitQuorum", _IGNORED, "there is no replica set"),
-        Option("verbose_results", _USED, "the result of each operation"),
     )
 }
 
 #: Methods that take parameters only to be refused, and why.
 REFUSED_METHODS: Final[dict[str, str]] = {
+    "MongoClient.bulk_write": "writes of one call go to one collection; use its bulk_write",
     "start_session": "there are no sessions or transactions",
     "watch": "there is no oplog to follow",
     "create_search_index": "there is no text or vector search",

@@ -20,9 +20,7 @@ def patterns(count: int, symbols: list[str]) -> list[Document]:
         events = [sorted(chance.sample(symbols, chance.randint(1, 3))) for _ in range(chance.randint(2, 5))]
         name = hashlib.sha1(f"{number} {events}".encode(), usedforsecurity=False).hexdigest()
         length = sum(map(len, events))
-        found.append(
-            {"name": name, "pattern_data": events, "length": length, "frequency": chance.randint(1, 1000)}
-        )
+        found.append({"name": name, "pattern_data": events, "length": length, "frequency": chance.randint(1, 1000)})
     return found
 
 

@@ -27,7 +27,16 @@ def cases(ours: Any, theirs: Any, count: int) -> list[Case]:
         find(f"$in of {len(some)}", {"quantity": {"$in": some}, "status": "B"}),
         aggregate(
             "$group",
-            [{"$group": {"_id": "$status", "n": {"$sum": 1}, "total": {"$sum": "$quantity"}, "most": {"$max": "$amount"}}}],
+            [
+                {
+                    "$group": {
+                        "_id": "$status",
+                        "n": {"$sum": 1},
+                        "total": {"$sum": "$quantity"},
+                        "most": {"$max": "$amount"},
+                    }
+                }
+            ],
             _by_id,
         ),
         aggregate("$sort and $limit", [{"$sort": {"amount": -1, "_id": 1}}, {"$limit": 100}]),

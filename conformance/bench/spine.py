@@ -13,6 +13,7 @@ from kato_compat import MongoClient
 
 _KB = "bench"
 _TABLE = "kato.patterns_data"
+_WHERE = "WHERE kb_id = {kb:String}"
 _BATCH = 1000
 
 #: What legacy code asks, by the collection it asks.
@@ -104,7 +105,7 @@ class HandWritten:
 
     def pattern(self, name: str) -> Any:
         """One pattern by its name."""
-        sql = f"SELECT name, pattern_data, length FROM {_TABLE} WHERE kb_id = {{kb:String}} AND name = {{n:String}} LIMIT 1"
+        sql = f"SELECT name, pattern_data, length FROM {_TABLE} {_WHERE} AND name = {{n:String}} LIMIT 1"
         ((found, events, length),) = self.rows(sql, n=name)
         frequency, _, _ = self.redis.mget(f"{_KB}:frequency:{name}", f"{_KB}:emotives:{name}", f"{_KB}:metadata:{name}")
         return {
@@ -117,19 +118,19 @@ class HandWritten:
 
     def count(self) -> Any:
         """The number of patterns."""
-        return self.rows(f"SELECT count() FROM {_TABLE} WHERE kb_id = {{kb:String}}")[0][0]
+        return self.rows(f"SELECT count() FROM {_TABLE} {_WHERE}")[0][0]
 
     def count_symbols(self) -> Any:
         """The number of symbols, from an index set."""
         return self.redis.zcard("bench-symbols")
 
     def _best(self, count: int) -> list[tuple[str, int]]:
-        names = [row[0] for row in self.rows(f"SELECT name FROM {_TABLE} WHERE kb_id = {{kb:String}}")]
+        names = [row[0] for row in self.rows(f"SELECT name FROM {_TABLE} {_WHERE}")]
         ranked = zip(names, self.mget("frequency", names), strict=True)
         return sorted(ranked, key=lambda pair: -pair[1])[:count]
 
     def _events(self, names: list[str]) -> dict[str, Any]:
-        sql = f"SELECT name, pattern_data, length FROM {_TABLE} WHERE kb_id = {{kb:String}} AND name IN {{n:Array(String)}}"
+        sql = f"SELECT name, pattern_data, length FROM {_TABLE} {_WHERE} AND name IN {{n:Array(String)}}"
         return {row[0]: row for row in self.rows(sql, n=names)}
 
     def flattened(self) -> Any:
@@ -163,7 +164,7 @@ class HandWritten:
 
     def totals(self) -> Any:
         """Totals of the frequencies."""
-        names = [row[0] for row in self.rows(f"SELECT name FROM {_TABLE} WHERE kb_id = {{kb:String}}")]
+        names = [row[0] for row in self.rows(f"SELECT name FROM {_TABLE} {_WHERE}")]
         values = self.mget("frequency", names)
         return [
             {
@@ -178,8 +179,13 @@ class HandWritten:
 
     def vocabulary(self) -> Any:
         """The distinct symbols of all patterns, in order."""
-        sql = f"SELECT DISTINCT arrayJoin(arrayFlatten(pattern_data)) AS s FROM {_TABLE} WHERE kb_id = {{kb:String}} ORDER BY s"
+        sql = f"SELECT DISTINCT arrayJoin(arrayFlatten(pattern_data)) AS s FROM {_TABLE} {_WHERE} ORDER BY s"
         return [{"_id": row[0]} for row in self.rows(sql)]
+
+    def scan(self) -> int:
+        """Names and events of all patterns."""
+        rows = self.rows(f"SELECT name, pattern_data FROM {_TABLE} {_WHERE}")
+        return len([{"_id": ObjectId(name[:24]), "name": name, "pattern_data": events} for name, events in rows])
 
 
 def cases(client: Any, hand: HandWritten, patterns: list[data.Document], symbols: list[str]) -> list[Case]:
@@ -191,29 +197,27 @@ def cases(client: Any, hand: HandWritten, patterns: list[data.Document], symbols
         {"$match": {"name": {"$in": some}}},
         {"$project": {"_id": 0, "name": 1, "frequency": 1, "pattern_member_frequency": 1}},
     ]
+
+    def pipeline(title: str, collection: Any, stages: Any, theirs: Any, key: Any = _same) -> Case:
+        return Case(title, lambda: list(collection.aggregate(stages)), theirs, key)
+
     return [
         Case("find_one of a symbol", lambda: statistics.find_one({"name": symbol}), lambda: hand.symbol(symbol), _same),
-        Case(f"$in of {len(some)} symbols", lambda: list(statistics.aggregate(wanted)), lambda: hand.symbols(some), _same),
+        pipeline(f"$in of {len(some)} symbols", statistics, wanted, lambda: hand.symbols(some)),
         Case("find_one of a pattern by name", lambda: kb.find_one({"name": name}), lambda: hand.pattern(name), _same),
         Case("count_documents({})", lambda: kb.count_documents({}), hand.count, _same),
-        Case("$reduce pipeline, $limit 1000", lambda: list(kb.aggregate(FLATTENED)), hand.flattened, _frequencies),
+        pipeline("$reduce pipeline, $limit 1000", kb, FLATTENED, hand.flattened, _frequencies),
         Case(
             "sort by frequency, limit 100",
             lambda: list(kb.find().sort([("frequency", -1)]).limit(100)),
             hand.frequent,
             _frequencies,
         ),
-        Case("$group totals", lambda: list(kb.aggregate(TOTALS)), hand.totals, _same),
-        Case("vocabulary pipeline", lambda: list(kb.aggregate(VOCABULARY)), hand.vocabulary, _same),
+        pipeline("$group totals", kb, TOTALS, hand.totals),
+        pipeline("vocabulary pipeline", kb, VOCABULARY, hand.vocabulary),
         Case("count_documents of symbols", lambda: statistics.count_documents({}), hand.count_symbols, _same),
-        Case("whole scan of patterns", lambda: sum(1 for _ in kb.find({}, {"name": 1, "pattern_data": 1})), lambda: _scan(hand)),
+        Case("scan of all patterns", lambda: len(list(kb.find({}, {"name": 1, "pattern_data": 1}))), hand.scan, _same),
     ]
-
-
-def _scan(hand: HandWritten) -> int:
-    sql = f"SELECT name, pattern_data FROM {_TABLE} WHERE kb_id = {{kb:String}}"
-    rows = hand.rows(sql)
-    return len([{"_id": ObjectId(name[:24]), "name": name, "pattern_data": events} for name, events in rows])
 
 
 def _same(answer: Any) -> Any:

@@ -77,7 +77,7 @@ class HandWritten:
             distinct = sorted(set(tokens))
             row = (_OTHER, pattern["name"], pattern["pattern_data"], len(tokens), distinct, len(distinct))
             rows.append((*row, tokens[0], tokens[-1]))
-        columns = "kb_id name pattern_data length token_set token_count first_token last_token".split()
+        columns = ["kb_id", "name", "pattern_data", "length", "token_set", "token_count", "first_token", "last_token"]
         self.clickhouse.insert("patterns_data", rows, column_names=columns, database="kato")
 
     def learn_singly(self, patterns: list[data.Document]) -> None:

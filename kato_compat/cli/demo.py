@@ -79,7 +79,7 @@ def _learn(screen: Screen, client: MongoClient, count: int | None) -> None:
     flushed = time.perf_counter()
     rate = len(text) / (learned - began)
     screen.line(f"{_INDENT}{new}")
-    screen.line(f"{_INDENT}# new ones; learned in {duration(learned - began)}, {rate:,.0f} a second", "time")
+    screen.line(f"{_INDENT}# of them are new; all in {duration(learned - began)}, {rate:,.0f} a second", "time")
     screen.line(
         f"{_INDENT}# {moved:,} rows that still waited in Valkey moved to ClickHouse in {duration(flushed - learned)}",
         "time",

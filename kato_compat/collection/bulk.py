@@ -1,7 +1,6 @@
 """bulk_write of a collection and of a client (pymongo documentation: Bulk Write Operations)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pymongo import common
@@ -9,22 +8,12 @@ from pymongo.errors import BulkWriteError, ConfigurationError, InvalidOperation,
 from pymongo.results import BulkWriteResult
 
 from kato_compat.collection.face import collation, filter_document
-from kato_compat.execute import writing
-from kato_compat.execute.storage import Outcome
-from kato_compat.parse.command import Delete, Write
+from kato_compat.execute.bulk import Insert, Result, bulk
+from kato_compat.parse.command import Delete, Write, Written
 from kato_compat.parse.filter import parse_filter
-from kato_compat.values.document import Document
 
 if TYPE_CHECKING:
     from kato_compat.collection.collection import Collection
-
-
-@dataclass(frozen=True, slots=True)
-class _Insert:
-    """A document to insert, and whether its `_id` was generated."""
-
-    document: Document
-    generated: bool
 
 
 class Bulk:
@@ -39,7 +28,7 @@ class Bulk:
         self._ordered = ordered
         self._let = let
         self._operations: list[Any] = []
-        self._prepared: list[_Insert | Write | Delete | OperationFailure] = []
+        self._prepared: list[Insert | Write | Delete | OperationFailure] = []
         self._hints: list[Any] = []
         self._unacknowledged = not collection.write_concern.acknowledged
         self._result: dict[str, Any] = {
@@ -64,7 +53,7 @@ class Bulk:
         """Called by `InsertOne`."""
         common.validate_is_document_type("document", document)
         prepared, generated = self._collection._prepared(document)
-        self._append(document, _Insert(prepared, generated), None)
+        self._append(document, Insert(prepared, generated), None)
 
     def add_update(
         self,
@@ -137,7 +126,8 @@ class Bulk:
         collection = self._collection
         try:
             document = filter_document(selector, collection.codec_options)
-            parsed = parse_filter(document, collection._scope(self._let), collation=collation(order))
+            parsed_order = collation(order)
+            parsed = parse_filter(document, collection._scope(self._let, parsed_order), collation=parsed_order)
         except OperationFailure as error:
             return error
         return Delete(parsed, limit == 0)
@@ -148,7 +138,7 @@ class Bulk:
                 if given is not None:
                     raise ConfigurationError(f"{shown} is unsupported for unacknowledged writes.")
 
-    def _append(self, operation: Any, prepared: _Insert | Write | Delete | OperationFailure, hint: Any) -> None:
+    def _append(self, operation: Any, prepared: Insert | Write | Delete | OperationFailure, hint: Any) -> None:
         self._operations.append(operation)
         self._prepared.append(prepared)
         self._hints.append(hint)
@@ -157,64 +147,54 @@ class Bulk:
         """Make the requests. Raises `BulkWriteError` for refused ones; its details say what was done."""
         if not self._operations:
             raise InvalidOperation("No operations to execute")
-        position = 0
-        while position < len(self._prepared):
-            inserts: list[_Insert] = []
-            for prepared in self._prepared[position:]:
-                if not isinstance(prepared, _Insert):
-                    break
-                inserts.append(prepared)
-            done = self._insert(inserts, position) if inserts else self._make(position)
-            position += len(inserts) or 1
-            if not done and self._ordered:
-                break
+        self._check_hints()
+        collection = self._collection
+        results = collection.deployment.run(bulk(collection.storage, self._prepared, self._ordered))
+        for position, result in enumerate(results):
+            self._note(position, result)
         if self._unacknowledged:
             return BulkWriteResult({}, False)
         if self._result["writeErrors"]:
             raise BulkWriteError(self._result)
         return BulkWriteResult(self._result, True)
 
-    def _insert(self, inserts: list[_Insert], position: int) -> bool:
-        collection = self._collection
-        documents = [each.document for each in inserts]
-        generated = {offset for offset, each in enumerate(inserts) if each.generated}
-        outcomes = collection.deployment.run(writing.insert(collection.storage, documents, self._ordered, generated))
-        good = True
-        for offset, outcome in enumerate(outcomes):
-            if isinstance(outcome, OperationFailure):
-                self._fail(outcome, position + offset)
-                good = False
-            elif outcome is Outcome.DONE:
-                self._result["nInserted"] += 1
-                operation = self._operations[position + offset]
-                if inserts[offset].generated and isinstance(operation, dict):
-                    # The storage may have given it another `_id` than the one that was proposed.
-                    operation["_id"] = inserts[offset].document["_id"]
-        return good
+    def _check_hints(self) -> None:
+        """Put the error of a hint that names no index in the place of its request."""
+        known: dict[str, OperationFailure | None] = {}
+        for position, hint in enumerate(self._hints):
+            if hint is None:
+                continue
+            shown = repr(hint)
+            if shown not in known:
+                known[shown] = None
+                try:
+                    self._collection._hinted(hint)
+                except OperationFailure as error:
+                    known[shown] = error
+            error_of_hint = known[shown]
+            if error_of_hint is not None and not isinstance(self._prepared[position], OperationFailure):
+                self._prepared[position] = error_of_hint
 
-    def _make(self, position: int) -> bool:
-        collection = self._collection
+    def _note(self, position: int, outcome: Result) -> None:
+        """Add what became of a request to the result."""
         result = self._result
-        prepared = self._prepared[position]
-        try:
-            if isinstance(prepared, OperationFailure):
-                raise prepared
-            collection._hinted(self._hints[position])
-            if isinstance(prepared, Delete):
-                deleted, _ = collection.deployment.run(writing.delete(collection.storage, prepared))
-                result["nRemoved"] += deleted
-                return True
-            assert isinstance(prepared, Write)
-            written = collection.deployment.run(writing.update(collection.storage, prepared))
-        except OperationFailure as error:
-            self._fail(error, position)
-            return False
-        result["nMatched"] += written.matched
-        result["nModified"] += written.modified
-        if written.inserted:
-            result["nUpserted"] += 1
-            result["upserted"].append({"index": position, "_id": written.upserted})
-        return True
+        match outcome:
+            case OperationFailure():
+                self._fail(outcome, position)
+            case Written():
+                result["nMatched"] += outcome.matched
+                result["nModified"] += outcome.modified
+                if outcome.inserted:
+                    result["nUpserted"] += 1
+                    result["upserted"].append({"index": position, "_id": outcome.upserted})
+            case int():
+                result["nRemoved"] += outcome
+            case _:
+                result["nInserted"] += 1
+                prepared, operation = self._prepared[position], self._operations[position]
+                if isinstance(prepared, Insert) and prepared.generated and isinstance(operation, dict):
+                    # The storage may have given it another `_id` than the one that was proposed.
+                    operation["_id"] = prepared.document["_id"]
 
     def _fail(self, error: OperationFailure, position: int) -> None:
         details: Mapping[str, Any] = error.details or {}

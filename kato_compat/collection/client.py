@@ -2,13 +2,14 @@
 
 import os
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 from urllib.parse import unquote, urlsplit
 
 from bson.codec_options import CodecOptions, TypeRegistry
 from pymongo import common
+from pymongo.driver_info import DriverInfo
 from pymongo.errors import ConfigurationError, InvalidOperation
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference, make_read_preference, read_pref_mode_from_name
@@ -48,6 +49,9 @@ class MongoClient(Options):
 
     Raises `ConfigurationError` for a ``mongodb://`` URL without stores, and for options that are not pymongo's.
     """
+
+    HOST = "localhost"
+    PORT = 27017
 
     def __init__(
         self,
@@ -232,10 +236,13 @@ class MongoClient(Options):
             raise fail(20, "Can't rename a collection to itself")
         if not (yield from old.exists()):
             raise fail(26, f"Source collection {database}.{source} does not exist")
-        if (yield from new.exists()):
-            if not replace:
-                raise fail(48, "target namespace exists")
-            yield from new.drop()
+        taken = yield from new.take(old, replace)
+        if taken:
+            return
+        if taken is False or ((yield from new.exists()) and not replace):
+            raise fail(48, "target namespace exists")
+        # A mapped collection cannot change its name in one step: its keys and rows are named by it.
+        yield from new.drop()
         yield from new.create()
         for index in (yield from old.indexes()):
             if index.name != "_id_":
@@ -259,6 +266,25 @@ class MongoClient(Options):
         self._ping()
         return build_info()
 
+    def append_metadata(self, driver_info: Any) -> None:
+        """Checked and ignored: there is no MongoDB server that would log it."""
+        if not isinstance(driver_info, DriverInfo):
+            raise TypeError(f"driver_info must be an instance of DriverInfo, not {type(driver_info)}")
+
+    def bulk_write(
+        self,
+        models: Sequence[Any],
+        session: Any = None,
+        ordered: bool = True,
+        verbose_results: bool = False,
+        bypass_document_validation: bool | None = None,
+        comment: Any = None,
+        let: Any = None,
+        write_concern: Any = None,
+    ) -> Any:
+        """Refused: use `Collection.bulk_write`."""
+        raise refuse("MongoClient.bulk_write")
+
     def start_session(
         self,
         causal_consistency: bool | None = None,
@@ -272,6 +298,26 @@ class MongoClient(Options):
     def address(self) -> tuple[str, int] | None:
         """The host and port that a mongodb URL would have named; None: see `deployment.describe`."""
         return None
+
+    @property
+    def primary(self) -> tuple[str, int] | None:
+        """None: there is no replica set."""
+        return None
+
+    @property
+    def secondaries(self) -> set[tuple[str, int]]:
+        """Empty: there is no replica set."""
+        return set()
+
+    @property
+    def arbiters(self) -> set[tuple[str, int]]:
+        """Empty: there is no replica set."""
+        return set()
+
+    @property
+    def is_mongos(self) -> bool:
+        """False: nothing is sharded."""
+        return False
 
     @property
     def nodes(self) -> frozenset[tuple[str, int]]:

@@ -8,10 +8,24 @@ from kato_compat.errors import fail, refused
 from kato_compat.values.document import Document
 
 if TYPE_CHECKING:
+    from kato_compat.collection.collection import Collection
     from kato_compat.collection.database import Database
 
 #: The server whose answers this library gives, as ``buildInfo`` says it.
 SERVER_VERSION: Final = "8.2.4"
+#: Fields that every command may have and that change nothing here.
+_GENERIC: Final = frozenset(
+    {
+        "$db",
+        "lsid",
+        "comment",
+        "readConcern",
+        "writeConcern",
+        "apiVersion",
+        "$readPreference",
+        "bypassDocumentValidation",
+    }
+)
 
 
 def build_info() -> Document:
@@ -48,11 +62,42 @@ def _hello(database: "Database", document: Document) -> Document:
     }
 
 
-def _collstats(database: "Database", document: Document) -> Document:
-    name = next(iter(document.values()))
+def _build_info(database: "Database", document: Document) -> Document:
+    return build_info()
+
+
+def _collection(database: "Database", document: Document) -> "Collection":
+    """The collection that the first field of a command names. Raises 73 for what is no name."""
+    command, name = next(iter(document.items()))
     if not isinstance(name, str):
         raise fail(73, f"collection name has invalid type {type(name).__name__}")
-    collection = database[name]
+    if not name:
+        raise fail(73, f"Invalid namespace specified '{database.name}.' ({command})")
+    return database[name]
+
+
+def _existing(database: "Database", document: Document, message: str) -> "Collection":
+    collection = _collection(database, document)
+    if not collection.deployment.run(collection.storage.exists()):
+        raise fail(26, message.format(collection.full_name))
+    return collection
+
+
+def _options(document: Document, *names: str) -> dict[str, Any]:
+    """The fields `names` of a command. Raises 40415 for a field that it does not have."""
+    command = next(iter(document))
+    found: dict[str, Any] = {}
+    for name, value in list(document.items())[1:]:
+        if name in names:
+            found[name] = value
+        elif name not in _GENERIC:
+            raise fail(40415, f"BSON field '{command}.{name}' is an unknown field.")
+    return found
+
+
+def _collstats(database: "Database", document: Document) -> Document:
+    collection = _collection(database, document)
+    scale = _options(document, "scale").get("scale", 1)
     deployment, storage = collection.deployment, collection.storage
     count = deployment.run(storage.count())
     size = deployment.run(storage.size())
@@ -60,20 +105,21 @@ def _collstats(database: "Database", document: Document) -> Document:
     return {
         "ns": collection.full_name,
         "count": count,
-        "size": size,
+        "size": size // scale,
         "avgObjSize": size // count if count else 0,
-        "storageSize": size,
+        "storageSize": size // scale,
         "nindexes": len(indexes),
         "indexSizes": {index.name: 0 for index in indexes},
         "totalIndexSize": 0,
-        "totalSize": size,
+        "totalSize": size // scale,
         "capped": False,
-        "scaleFactor": 1,
+        "scaleFactor": scale,
         "ok": 1.0,
     }
 
 
 def _dbstats(database: "Database", document: Document) -> Document:
+    scale = _options(document, "scale", "freeStorage").get("scale", 1)
     names = database.list_collection_names()
     stats = [_collstats(database, {"collstats": name}) for name in names]
     objects = sum(each["count"] for each in stats)
@@ -84,31 +130,112 @@ def _dbstats(database: "Database", document: Document) -> Document:
         "views": 0,
         "objects": objects,
         "avgObjSize": size / objects if objects else 0.0,
-        "dataSize": float(size),
-        "storageSize": float(size),
+        "dataSize": size / scale,
+        "storageSize": size / scale,
         "indexes": sum(each["nindexes"] for each in stats),
         "indexSize": 0.0,
-        "totalSize": float(size),
-        "scaleFactor": 1.0,
+        "totalSize": size / scale,
+        "scaleFactor": scale,
         "ok": 1.0,
     }
 
 
 def _count(database: "Database", document: Document) -> Document:
-    options = {name: document[name] for name in ("skip", "limit", "hint", "collation") if name in document}
-    return {"n": database[document["count"]].count_documents(document.get("query") or {}, **options), "ok": 1.0}
+    collection = _collection(database, document)
+    options = _options(document, "query", "limit", "skip", "hint", "collation", "maxTimeMS")
+    skip = options.get("skip", 0)
+    if skip < 0:
+        raise fail(51024, f"BSON field 'skip' value must be >= 0, actual value '{skip}'")
+    # A negative limit means the same as a positive one, and 0 none (MongoDB manual: count).
+    count = collection._count(options.get("query") or {}, skip, abs(options.get("limit", 0)), options)
+    return {"n": count, "ok": 1.0}
 
 
 def _distinct(database: "Database", document: Document) -> Document:
-    values = database[document["distinct"]].distinct(document["key"], document.get("query"))
-    return {"values": values, "ok": 1.0}
+    collection = _collection(database, document)
+    options = _options(document, "key", "query", "collation", "hint", "maxTimeMS")
+    if "key" not in options:
+        raise fail(40414, "BSON field 'distinct.key' is missing but a required field")
+    key, query = options.pop("key"), options.pop("query", None)
+    return {"values": collection.distinct(key, query, **options), "ok": 1.0}
+
+
+def _cursor(database: "Database", name: str, found: list[Any]) -> Document:
+    return {"cursor": {"id": 0, "ns": f"{database.name}.{name}", "firstBatch": found}, "ok": 1.0}
+
+
+#: The fields of the ``find`` command, and the parameters of `Collection.find` that they are.
+_FIND: Final = {
+    "filter": "filter",
+    "projection": "projection",
+    "sort": "sort",
+    "skip": "skip",
+    "limit": "limit",
+    "hint": "hint",
+    "collation": "collation",
+    "let": "let",
+    "min": "min",
+    "max": "max",
+    "returnKey": "return_key",
+    "showRecordId": "show_record_id",
+    "maxTimeMS": "max_time_ms",
+    "allowDiskUse": "allow_disk_use",
+    "noCursorTimeout": "no_cursor_timeout",
+    "allowPartialResults": "allow_partial_results",
+}
+
+
+def _find_cursor(database: "Database", document: Document) -> Any:
+    options = _options(document, "batchSize", "singleBatch", *_FIND)
+    given = {_FIND[name]: value for name, value in options.items() if name in _FIND and value not in ({}, None)}
+    return _collection(database, document).find(**given)
+
+
+def _find(database: "Database", document: Document) -> Document:
+    return _cursor(database, document["find"], _find_cursor(database, document).to_list())
+
+
+_AGGREGATE: Final = ("pipeline", "cursor", "allowDiskUse", "maxTimeMS", "hint", "collation", "let", "explain")
+
+
+def _aggregate(database: "Database", document: Document) -> Document:
+    options = _options(document, *_AGGREGATE)
+    explain = options.pop("explain", False)
+    if options.pop("cursor", None) is None and not explain:
+        raise fail(9, "The 'cursor' option is required, except for aggregate with the explain argument")
+    if document["aggregate"] == 1:
+        return _cursor(database, "$cmd.aggregate", database.aggregate(**options).to_list())
+    collection = _collection(database, document)
+    if explain:
+        return collection.explain_aggregate(**options)
+    return _cursor(database, collection.name, collection.aggregate(**options).to_list())
+
+
+def _explain(database: "Database", document: Document) -> Document:
+    inner = document["explain"]
+    if not isinstance(inner, dict) or not inner:
+        raise fail(14, "BSON field 'explain.explain' is the wrong type, expected type 'object'")
+    name = next(iter(inner)).lower()
+    verbosity = _options(document, "verbosity", "maxTimeMS").get("verbosity", "allPlansExecution")
+    if verbosity not in ("queryPlanner", "executionStats", "allPlansExecution"):
+        raise fail(2, f"Enumeration value '{verbosity}' for field 'explain.verbosity' is not a valid value.")
+    if name == "find":
+        explained: Document = _find_cursor(database, inner).explain()
+        return explained
+    if name == "aggregate":
+        return _aggregate(database, {**inner, "explain": True})
+    if name in ("count", "distinct"):
+        collection = _collection(database, inner)
+        found: Document = collection.find(inner.get("query") or {}).explain()
+        return found
+    raise refused(f"explain of {name}", "find, aggregate, count and distinct can be explained")
 
 
 def _drop(database: "Database", document: Document) -> Document:
-    collection = database[document["drop"]]
-    if not collection.deployment.run(collection.storage.exists()):
-        raise fail(26, "ns not found")
-    return database.drop_collection(collection.name)
+    collection = _existing(database, document, "ns not found")
+    indexes = len(collection.deployment.run(collection.storage.indexes()))
+    collection.drop()
+    return {"nIndexesWas": indexes, "ns": collection.full_name, "ok": 1.0}
 
 
 def _drop_database(database: "Database", document: Document) -> Document:
@@ -117,24 +244,36 @@ def _drop_database(database: "Database", document: Document) -> Document:
 
 
 def _list_databases(database: "Database", document: Document) -> Document:
-    return {"databases": list(database.client.list_databases()), "ok": 1.0}
+    if database.name != "admin":
+        raise fail(13, "listDatabases may only be run against the admin database.")
+    found = list(database.client.list_databases())
+    return {"databases": found, "totalSize": sum(each["sizeOnDisk"] for each in found), "ok": 1.0}
 
 
 def _list_collections(database: "Database", document: Document) -> Document:
-    found = list(database.list_collections(filter=document.get("filter")))
-    return {"cursor": {"id": 0, "ns": f"{database.name}.$cmd.listCollections", "firstBatch": found}, "ok": 1.0}
+    options = _options(document, "filter", "nameOnly", "authorizedCollections", "cursor")
+    return _cursor(database, "$cmd.listCollections", list(database.list_collections(filter=options.get("filter"))))
+
+
+def _list_indexes(database: "Database", document: Document) -> Document:
+    collection = _existing(database, document, "ns does not exist: {}")
+    return _cursor(database, collection.name, list(collection.list_indexes()))
+
+
+def _create(database: "Database", document: Document) -> Document:
+    collection = _collection(database, document)
+    database.create_collection(collection.name, check_exists=False, **dict(list(document.items())[1:]))
+    return {"ok": 1.0}
 
 
 def _compact(database: "Database", document: Document) -> Document:
-    collection = database[document["compact"]]
-    if not collection.deployment.run(collection.storage.exists()):
-        raise fail(26, f"Collection {collection.full_name} not found.")
+    collection = _existing(database, document, "Collection {} not found.")
     collection.deployment.run(collection.deployment.flush())
     return {"bytesFreed": 0, "ok": 1.0}
 
 
-def _build_info(database: "Database", document: Document) -> Document:
-    return build_info()
+def _validate(database: "Database", document: Document) -> Document:
+    return database.validate_collection(_collection(database, document))
 
 
 _COMMANDS: Final[dict[str, Callable[["Database", Document], Document]]] = {
@@ -146,11 +285,17 @@ _COMMANDS: Final[dict[str, Callable[["Database", Document], Document]]] = {
     "dbstats": _dbstats,
     "count": _count,
     "distinct": _distinct,
+    "find": _find,
+    "aggregate": _aggregate,
+    "explain": _explain,
+    "create": _create,
     "drop": _drop,
     "dropdatabase": _drop_database,
     "listdatabases": _list_databases,
     "listcollections": _list_collections,
+    "listindexes": _list_indexes,
     "compact": _compact,
+    "validate": _validate,
 }
 _REFUSED: Final = {
     "serverstatus": "there is no MongoDB server; ask ClickHouse and Redis",
@@ -158,11 +303,22 @@ _REFUSED: Final = {
     "mapreduce": "there is no server-side JavaScript; use aggregate",
     "eval": "there is no server-side JavaScript",
     "createuser": "users are those of ClickHouse and Redis",
+    "insert": "use the methods of collections",
+    "update": "use the methods of collections",
+    "delete": "use the methods of collections",
+    "findandmodify": "use the methods of collections",
+    "createindexes": "use the methods of collections",
+    "dropindexes": "use the methods of collections",
+    "renamecollection": "use the methods of collections",
+    "getmore": "a command's cursor is answered whole",
 }
 
 
 def run(database: "Database", document: dict[str, Any]) -> Document:
-    """Run the command that the first field of `document` names, in any case."""
+    """Run the command that the first field of `document` names, in any case.
+
+    Raises 59 for an unknown command, 115 for one that is refused.
+    """
     if not document:
         raise fail(59, "an empty document is no command")
     name = next(iter(document))

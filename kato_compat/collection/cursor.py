@@ -22,14 +22,14 @@ from kato_compat.collection.stream import (
     limit_of,
     limited_storage,
 )
-from kato_compat.errors import refused
+from kato_compat.errors import fail, refused
 from kato_compat.execute.reading import Finding
 from kato_compat.options import check, check_session
 from kato_compat.parse.command import Find
 from kato_compat.parse.filter import parse_filter
 from kato_compat.parse.projection import parse_projection
 from kato_compat.parse.sort import parse_sort
-from kato_compat.values.document import Document
+from kato_compat.values.document import Document, normalise_value
 
 if TYPE_CHECKING:
     from kato_compat.collection.collection import Collection
@@ -78,8 +78,6 @@ class Cursor(Batches):
         common.validate_is_mapping("filter", filter or {})
         if not isinstance(skip, int):
             raise TypeError(f"skip must be an instance of int, not {type(skip)}")
-        if skip < 0:
-            raise ValueError("skip must be >= 0")
         if not isinstance(limit, int):
             raise TypeError(f"limit must be an instance of int, not {type(limit)}")
         validate_boolean("no_cursor_timeout", no_cursor_timeout)
@@ -255,6 +253,8 @@ class Cursor(Batches):
     def _command(self) -> Find:
         collection = self._collection
         options = collection.codec_options
+        if self._skip < 0:
+            raise fail(51024, f"BSON field 'skip' value must be >= 0, actual value '{self._skip}'")
         order = collation(self._collation)
         scope = context(collection.database.name, collection.name, self._let, options, order)
         predicate = parse_filter(filter_document(self._filter, options), scope, collation=order)
@@ -277,14 +277,14 @@ class Cursor(Batches):
         storage = limited_storage(collection.storage, limit)
         index = collection._hinted(self._hint)
         source: Source
+        shared = True
         if self._return_key or self._min or self._max:
-            bounds = [
-                filter_document(dict(bound), collection.codec_options) for bound in (self._min or {}, self._max or {})
-            ]
+            bounds = [normalise_value(dict(each or {}), collection.codec_options) for each in (self._min, self._max)]
             source = Bounded(storage, command, index, bounds[0], bounds[1], self._return_key)
         else:
-            source = Finding(storage, command)
-        return Stream(collection, source, limit)
+            source = finding = Finding(storage, command)
+            shared = finding.shared
+        return Stream(collection, source, limit, shared)
 
     def _refresh(self) -> int:
         if self._empty:

@@ -11,7 +11,7 @@ from pymongo.errors import CollectionInvalid, InvalidOperation, OperationFailure
 
 from kato_compat.collection.collection import Collection
 from kato_compat.collection.commands import run
-from kato_compat.collection.face import aggregation_scope, collation, context
+from kato_compat.collection.face import collation, context
 from kato_compat.collection.inherited import Options
 from kato_compat.collection.naming import check_name
 from kato_compat.collection.stream import CommandCursor, Stream, limit_of
@@ -277,8 +277,8 @@ class Database(Options):
         names = ("allowDiskUse", "maxTimeMS", "batchSize", "let", "collation")
         options = take("aggregate", kwargs, *names)
         raw = normalise({"pipeline": list(pipeline)}, self.codec_options)["pipeline"]
-        scope = context(self._name, "", options.get("let"), self.codec_options)
-        parsed = parse_pipeline(raw, aggregation_scope(scope, collation(options.get("collation")), raw))
+        scope = context(self._name, "", options.get("let"), self.codec_options, collation(options.get("collation")))
+        parsed = parse_pipeline(raw, scope)
         if not parsed.stages or not parsed.stages[0].source:
             raise fail(73, "{aggregate: 1} is not valid for an aggregation that reads a collection")
         foreign = Foreign(self._client.deployment, options.get("allowDiskUse") is not False)

@@ -1,6 +1,5 @@
 """What the methods of the face share: normalising arguments, parsing them, and handing documents out."""
 
-from dataclasses import dataclass, fields
 from typing import Any, Final
 
 import bson
@@ -9,13 +8,13 @@ from pymongo import common, helpers_shared
 from pymongo.collation import validate_collation_or_none
 from pymongo.errors import ExecutionTimeout, OperationFailure, WriteError
 
-from kato_compat.errors import code_name, refused
+from kato_compat.errors import code_name
 from kato_compat.ir.predicate import Predicate
 from kato_compat.parse.expression import Context
 from kato_compat.parse.filter import parse_filter
 from kato_compat.parse.sort import Sort, parse_sort
 from kato_compat.values.collation import Collation
-from kato_compat.values.document import INTERNAL, Document, fresh, normalise
+from kato_compat.values.document import INTERNAL, Document, fresh, normalise, normalise_value
 
 _PLAIN: Final[CodecOptions[Any]] = CodecOptions()
 
@@ -69,53 +68,8 @@ def parsed_sort(raw: Any, scope: Context, order: Collation | None) -> Sort | Non
     if not raw:
         return None
     pattern = helpers_shared._index_document(raw)
-    return parse_sort(normalise(pattern), scope, collation=order, find=True)
-
-
-def aggregation_scope(scope: Context, order: Collation | None, stages: list[Any]) -> Context:
-    """The scope of a pipeline that compares strings by `order`.
-
-    Raises 115 for a stage that cannot: only those of `_COLLATED` do, without expressions.
-    """
-    if order is None:
-        return scope
-    for stage in stages:
-        name = next(iter(stage), "") if type(stage) is dict else ""
-        if name.startswith("$") and (name not in _COLLATED or _computes(stage[name], name == "$project")):
-            raise refused(
-                f"collation in an aggregation with {name}",
-                f"only {', '.join(sorted(_COLLATED))} without expressions compare strings by a collation",
-            )
-    given = {each.name: getattr(scope, each.name) for each in fields(scope)}
-    return _Collated(**given, order=order)
-
-
-def _computes(operand: Any, shape: bool) -> bool:
-    """Whether there is an expression in the operand of a stage; every operator in a `shape` is one."""
-    if type(operand) is dict:
-        if "$expr" in operand or (shape and any(name.startswith("$") for name in operand)):
-            return True
-        return any(_computes(value, shape) for value in operand.values())
-    if type(operand) is list:
-        return shape or any(_computes(value, shape) for value in operand)
-    return shape and isinstance(operand, str)
-
-
-#: The stages that an aggregation with a collation may have.
-_COLLATED: Final = frozenset({"$match", "$sort", "$limit", "$skip", "$count", "$project", "$sample", "$unset"})
-
-
-@dataclass(frozen=True, slots=True)
-class _Collated(Context):
-    """The scope of a pipeline with a collation."""
-
-    order: Collation | None = None
-
-    def predicate(self, raw: Any) -> Any:
-        return parse_filter(raw, self, collation=self.order)
-
-    def sort(self, raw: Any) -> Any:
-        return parse_sort(raw, self, collation=self.order)
+    # As a nested value: at the top of a document BSON encoding moves `_id` to the front.
+    return parse_sort(normalise_value(pattern), scope, collation=order, find=True)
 
 
 def hand_out(document: Document, options: CodecOptions[Any], shared: bool) -> Any:
@@ -124,6 +78,13 @@ def hand_out(document: Document, options: CodecOptions[Any], shared: bool) -> An
         return fresh(document) if shared else document
     # As a nested value: at the top of a document BSON encoding moves `_id` to the front.
     return bson.decode(bson.encode({"v": document}, False, INTERNAL), options)["v"]
+
+
+def hand_out_all(documents: list[Document], options: CodecOptions[Any], shared: bool) -> list[Any]:
+    """`documents` as `hand_out` gives each of them."""
+    if options == _PLAIN:
+        return [fresh(document) for document in documents] if shared else documents
+    return [hand_out(document, options, shared) for document in documents]
 
 
 def hand_out_value(value: Any, options: CodecOptions[Any]) -> Any:
@@ -154,12 +115,12 @@ def command_error(error: OperationFailure) -> OperationFailure:
 
 
 __all__ = [
-    "aggregation_scope",
     "collation",
     "command_error",
     "context",
     "filter_document",
     "hand_out",
+    "hand_out_all",
     "hand_out_value",
     "parsed_sort",
     "predicate",

@@ -1,7 +1,7 @@
 """The index methods of collections, and those of the collection as a whole (pymongo documentation: collection)."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pymongo import common, helpers_shared
 from pymongo.operations import IndexModel
@@ -9,25 +9,12 @@ from pymongo.operations import IndexModel
 from kato_compat.collection.namespace import Namespace
 from kato_compat.collection.naming import check_name
 from kato_compat.collection.stream import CommandCursor, limit_of
-from kato_compat.errors import fail, refused, unbuilt
-from kato_compat.mapping.index import Index
+from kato_compat.errors import fail
+from kato_compat.execute.writing import create_all
+from kato_compat.mapping.index import ID_INDEX
 from kato_compat.options import check, check_session, refuse, take
+from kato_compat.plan.indexes import index_of
 from kato_compat.values.document import Document, normalise
-
-if TYPE_CHECKING:
-    pass
-
-#: Options of an index that the server takes and that change nothing here.
-_IGNORED = frozenset({"background", "v", "commitQuorum", "comment", "maxTimeMS", "session", "writeConcern"})
-_REFUSED = {
-    "text": "there is no text search",
-    "2d": "there are no geospatial queries",
-    "2dsphere": "there are no geospatial queries",
-    "hashed": "there is no sharding",
-}
-_KNOWN = frozenset(
-    {"name", "unique", "sparse", "partialFilterExpression", "hidden", "expireAfterSeconds", "collation", "bucketSize"}
-)
 
 
 class Indexes(Namespace):
@@ -53,10 +40,8 @@ class Indexes(Namespace):
         if not indexes:
             raise fail(2, "Must specify at least one index to create")
         parsed = [index_of(normalise(model.document, self.codec_options)) for model in indexes]
-        for index in parsed:
-            if index.name != "_id_":
-                self._run(self.storage.create_index(index), limit)
-        return [index.name for index in parsed]
+        self._run(create_all(self.storage, [index for index in parsed if index.keys != ID_INDEX.keys]), limit)
+        return [str(model.document["name"]) for model in indexes]
 
     def drop_index(self, index_or_name: Any, session: Any = None, comment: Any = None, **kwargs: Any) -> None:
         """Drop an index by its name or its keys, ``*`` all but that on `_id`. Raises 26 without the collection, 27."""
@@ -147,34 +132,3 @@ class Indexes(Namespace):
     ) -> None:
         """Refused: there is no text or vector search."""
         raise refuse("update_search_index")
-
-
-def index_of(document: Document) -> Index:
-    """The index that a createIndexes document describes. Raises 67 and 197 for what the server refuses."""
-    keys = tuple(document["key"].items())
-    if not keys:
-        raise fail(67, "Index keys cannot be an empty object")
-    for path, order in keys:
-        if not path or any(not part for part in path.split(".")):
-            raise fail(67, f"Index key contains an empty path component: {path!r}")
-        if isinstance(order, str):
-            if order not in _REFUSED:
-                raise fail(67, f"Unknown index plugin '{order}'")
-            raise refused(f"an index of type {order}", _REFUSED[order])
-        if isinstance(order, bool) or not isinstance(order, int | float) or order == 0:
-            raise fail(67, f"Values in the index key pattern must be non-zero numbers, got {order!r} for {path}")
-    options = {}
-    for name, value in document.items():
-        if name in ("key", "name", "unique") or name in _IGNORED:
-            continue
-        if name not in _KNOWN:
-            raise fail(197, f"The field '{name}' is not valid for an index specification")
-        if name in ("sparse", "hidden"):
-            if value:
-                options[name] = True
-            continue
-        options[name] = value
-    for name in ("partialFilterExpression", "expireAfterSeconds", "collation"):
-        if name in options:
-            raise unbuilt(f"an index with {name}")
-    return Index(document["name"], keys, bool(document.get("unique", False)), options)

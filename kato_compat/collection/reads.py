@@ -1,6 +1,7 @@
 """The reading methods of collections (pymongo documentation: collection)."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bson.raw_bson import DEFAULT_RAW_BSON_OPTIONS
@@ -9,7 +10,7 @@ from pymongo.errors import ConfigurationError
 from pymongo.write_concern import validate_boolean
 
 from kato_compat.collection.cursor import Cursor
-from kato_compat.collection.face import aggregation_scope, collation, hand_out_value, predicate
+from kato_compat.collection.face import collation, hand_out_value, predicate
 from kato_compat.collection.namespace import Namespace
 from kato_compat.collection.raw import RawBatchCursor
 from kato_compat.collection.stream import CommandCursor, Stream, limit_of, limited_storage
@@ -78,7 +79,7 @@ class Reads(Namespace):
     def _count(self, raw: Any, skip: int, most: int, options: Mapping[str, Any]) -> int:
         order = collation(options.get("collation"))
         limit = limit_of(options.get("maxTimeMS"))
-        parsed = predicate(raw, self._scope(options.get("let")), self.codec_options, order)
+        parsed = predicate(raw, self._scope(options.get("let"), order), self.codec_options, order)
         self._hinted(options.get("hint"))
         command = Count(parsed, skip, most, options.get("pushdown", True))
         return self._run(reading.count(limited_storage(self.storage, limit), command), limit)
@@ -108,7 +109,9 @@ class Reads(Namespace):
         options = take("distinct", kwargs, "collation", "maxTimeMS", "query")
         order = collation(options.get("collation"))
         limit = limit_of(options.get("maxTimeMS"))
-        parsed = predicate(options.get("query", filter), self._scope(), self.codec_options, order)
+        # The server gives ``$$NOW`` no value in this command.
+        scope = replace(self._scope(None, order), clocked=False)
+        parsed = predicate(options.get("query", filter), scope, self.codec_options, order)
         self._hinted(hint)
         storage = limited_storage(self.storage, limit)
         values = self._run(reading.distinct(storage, Distinct(str(key), parsed, order)), limit)
@@ -124,7 +127,7 @@ class Reads(Namespace):
         self._hinted(options.get("hint"))
         storage = limited_storage(self.storage, limit)
         running = Aggregating(storage, command, self._environment(command))
-        return CommandCursor(self._self, Stream(self._self, running, limit), options.get("batchSize", 0))
+        return CommandCursor(self._self, Stream(self._self, running, limit, running.shared), options.get("batchSize", 0))
 
     def explain_aggregate(self, pipeline: Any, let: Any = None, **kwargs: Any) -> Document:
         """How a pipeline is answered; nothing is run (ours: pymongo has the ``explain`` command for it)."""
@@ -145,6 +148,5 @@ class Reads(Namespace):
         if "batchSize" in options:
             common.validate_non_negative_integer_or_none("batchSize", options["batchSize"])
         raw = normalise({"pipeline": list(pipeline)}, self.codec_options)["pipeline"]
-        scope = aggregation_scope(self._scope(let), collation(options.get("collation")), raw)
-        parsed = parse_pipeline(raw, scope)
+        parsed = parse_pipeline(raw, self._scope(let, collation(options.get("collation"))))
         return Aggregate(parsed, True if disk is None else disk, options.get("pushdown", True)), options

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, Self, cast
 
 from pymongo.errors import ExecutionTimeout
 
-from kato_compat.collection.face import hand_out
+from kato_compat.collection.face import hand_out_all
 from kato_compat.errors import fail
 from kato_compat.execute.storage import Access, Plan, Reader, Storage, Stored
 from kato_compat.ir.requests import Flow, OpenScan, Select, T
@@ -128,6 +128,10 @@ class _LimitedStorage:
     def spec(self) -> CollectionSpec | None:
         return self._storage.spec
 
+    @property
+    def shares(self) -> bool:
+        return self._storage.shares
+
     def plan(self, access: Access) -> Plan:
         return self._storage.plan(access)
 
@@ -196,8 +200,7 @@ class Stream:
             self.close()
             raise
         taken, self._waiting = (waiting, []) if not count else (waiting[:count], waiting[count:])
-        options, shared = self._collection.codec_options, self._shared
-        return [hand_out(document, options, shared) for document in taken]
+        return hand_out_all(taken, self._collection.codec_options, self._shared)
 
     @property
     def drained(self) -> bool:

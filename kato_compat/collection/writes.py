@@ -144,8 +144,8 @@ class Writes(Namespace):
     ) -> Write:
         """The parsed write of one request."""
         options = self.codec_options
-        scope = self._scope(let)
         parsed_order = collation(order)
+        scope = self._scope(let, parsed_order)
         parsed = parse_filter(filter_document(filter, options), scope, collation=parsed_order)
         if replace:
             update = parse_replacement(normalise(change, options), scope)
@@ -269,9 +269,9 @@ class Writes(Namespace):
         self._check_unacknowledged({"order": order})
         deleted = 0
         with self._reporting():
-            parsed = parse_filter(
-                filter_document(filter, self.codec_options), self._scope(let), collation=collation(order)
-            )
+            parsed_order = collation(order)
+            scope = self._scope(let, parsed_order)
+            parsed = parse_filter(filter_document(filter, self.codec_options), scope, collation=parsed_order)
             self._hinted(hint)
             deleted, _ = self.deployment.run(writing.delete(self.storage, Delete(parsed, multi)))
         return DeleteResult({"n": deleted, "ok": 1.0}, self._acknowledged)
@@ -293,8 +293,8 @@ class Writes(Namespace):
         check_session(session)
         common.validate_is_mapping("filter", filter)
         options = take("findAndModify", kwargs, "collation", "maxTimeMS")
-        scope = self._scope(let)
         order = collation(options.get("collation"))
+        scope = self._scope(let, order)
         parsed = parse_filter(filter_document(filter, self.codec_options), scope, collation=order)
         raw = projection_document(projection, self.codec_options)
         shape = parse_projection(raw, scope, find=True, predicate=parsed) if raw else None

@@ -2,40 +2,48 @@
 
 Keys of a collection (see `mapping.keys.own`):
 
-- ``docs``: HASH identity of `_id` -> 16 bytes of version, then the document's BSON
+- ``docs``: HASH identity of `_id` -> 16 bytes of version, then the document's BSON; the first 8 bytes of the version
+  are the microsecond of insertion, the others are new with every change
 - ``order``: ZSET identity -> microseconds of insertion: natural order
-- ``meta``: HASH ``indexes`` -> BSON of the definitions, ``state`` -> changes with every change of them
-- ``unique:<index>``: HASH identity of an index key -> identity of the document that has it
+- ``meta``: HASH ``indexes`` -> BSON of the definitions, ``state`` -> changes with every change of them, ``epoch`` ->
+  changes when another collection takes the place of this one
+- ``index:<name>``: ZSET of members (see `scanning.member`) with score 0: the entries of an index in their order
 
-Every change is one atomic step (`ir.transact`) that checks the version it was computed from, the state of the
-index definitions it was computed with, and the unique entries it takes.
+Every change is one atomic step (`steps.APPLY`) that checks the version it was computed from, the state of the index
+definitions it was computed with, and the unique entries it takes.
 """
 
 import os
+import struct
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
-from pymongo.errors import OperationFailure
+from pymongo.errors import DuplicateKeyError, OperationFailure
 
-from kato_compat.errors import fail
+from kato_compat.execute import indexing
+from kato_compat.execute.scanning import BATCH, VERSION, IndexReader, KeyReader, ScanReader, alive, member, now
+from kato_compat.execute.steps import APPLY, MOVE
 from kato_compat.execute.storage import Access, Change, Outcome, Placement, Plan, Reader, Storage, Stored
-from kato_compat.ir.requests import Command, Flow, Pipeline
+from kato_compat.ir.predicate import Predicate
+from kato_compat.ir.requests import Argument, Call, Command, Flow, Pipeline
 from kato_compat.ir.transact import Check, Prefix, transact
-from kato_compat.mapping.index import ID_INDEX, Index, duplicate_key, is_new
+from kato_compat.mapping.index import ID_INDEX, Index, duplicate_key
 from kato_compat.mapping.keys import CATALOGUE, entry, own
-from kato_compat.plan.pin import pinned, pinned_ids
-from kato_compat.values.document import decode, encode
+from kato_compat.plan.indexes import Lookup, choose, load
+from kato_compat.plan.pin import pinned_ids
+from kato_compat.values.document import Document, decode, encode
 from kato_compat.values.identity import identity
 
-#: Documents per round trip of a scan, and changes per round trip of a bulk write.
-BATCH: Final = 500
-VERSION: Final = 16
-#: The option that marks a unique index whose entries are not complete yet.
-BUILDING: Final = "building"
+#: The most changes, and about the most bytes, of one step.
+STEPS: Final = 1000
+BYTES: Final = 8 * 1024 * 1024
+#: Seconds between looks for expired documents while a collection is written.
+SWEEP: Final = 10.0
 
+_MOMENT: Final = struct.Struct(">Q")
 _clock_lock = threading.Lock()
 _last_moment = 0
 
@@ -48,9 +56,9 @@ def moment() -> int:
         return _last_moment
 
 
-def new_version() -> bytes:
-    """A version that no other write gets."""
-    return os.urandom(VERSION)
+def new_version(inserted: bytes | None = None) -> bytes:
+    """A version that no other write gets, of a document with the moment of insertion of the version `inserted`."""
+    return (_MOMENT.pack(moment()) if inserted is None else inserted[:8]) + os.urandom(8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +73,26 @@ class Definitions:
         """The unique ones, without `_id_`."""
         return tuple(index for index in self.indexes if index.unique)
 
+    @property
+    def kept(self) -> tuple[Index, ...]:
+        """Those that have entries of their own: all but `_id_`."""
+        return self.indexes[1:]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change as `steps.APPLY` takes it, and what it means if a check of it fails."""
+
+    arguments: list[Argument]
+    taken: list[DuplicateKeyError]
+    exists: DuplicateKeyError | None
+    size: int
+
 
 class DocumentStorage(Storage):
     """The documents of one collection in Redis. Making one does no I/O."""
+
+    foresees = True
 
     def __init__(self, database: str, collection: str) -> None:
         self.namespace = f"{database}.{collection}"
@@ -75,41 +100,59 @@ class DocumentStorage(Storage):
         self.docs = own(database, collection, "docs")
         self.order = own(database, collection, "order")
         self.meta = own(database, collection, "meta")
-        self._unique = (database, collection)
+        self._names = (database, collection)
         self._known: Definitions | None = None
+        #: The indexes by which documents expire, as far as the definitions are known.
+        self.expiring: tuple[Index, ...] = ()
+        self._swept = 0.0
 
-    def unique_key(self, index: Index) -> bytes:
-        """The key of the hash that holds a unique index's entries."""
-        return own(*self._unique, f"unique:{index.name}")
+    def index_key(self, index: Index) -> bytes:
+        """The key of the sorted set that holds an index's entries."""
+        return own(*self._names, f"index:{index.name}")
+
+    def head(self) -> Command:
+        """The command whose reply is the state and the epoch of the collection."""
+        return ("HMGET", self.meta, b"state", b"epoch")
 
     # reading
 
     def plan(self, access: Access) -> Plan:
-        """See `Storage.plan`: by `_id`, by a unique index, or a scan in insertion order; all checked in Python."""
+        """See `Storage.plan`: by `_id`, by an index, or a scan in insertion order; all checked in Python."""
         ids = pinned_ids(access.predicate)
         if ids is not None:
             path = "IDHACK" if len(ids) == 1 else "IXSCAN"
             placement = Placement("_id", "KEY", "pinned by equality: HMGET of the documents")
             return Plan(access, access.predicate, path, (placement,), private=ids)
-        if self._known is not None:
-            for index in self._known.unique:
-                # An index with options (sparse, partial, still being built) does not hold every document.
-                if len(index.keys) == 1 and not index.options:
-                    values = pinned(access.predicate, tuple(index.paths[0].split(".")))
-                    if values is not None:
-                        entries = tuple(dict.fromkeys(identity([value]) for value in values))
-                        placement = Placement(index.paths[0], "KEY", f"pinned by equality: unique index {index.name}")
-                        return Plan(access, access.predicate, "IXSCAN", (placement,), private=(index, entries))
+        lookup = self._lookup(access) if access.pushdown else None
+        if lookup is not None:
+            index = lookup.index
+            reason = f"{len(lookup.ranges)} range(s) of index {index.name}" + (", in its order" * lookup.ordered)
+            placement = Placement(", ".join(index.paths), "INDEX", reason)
+            details: Document = {"indexName": index.name, "keyPattern": index.pattern}
+            return Plan(
+                access, access.predicate, "IXSCAN", (placement,), lookup.ordered, details=details, private=lookup
+            )
         placement = Placement("filter", "PYTHON", "documents without a schema have no engine below them")
         return Plan(access, access.predicate, "COLLSCAN", (placement,))
+
+    def _lookup(self, access: Access) -> Lookup | None:
+        if self._known is None or len(self._known.indexes) == 1:
+            return None
+        usable = tuple(index for index in self._known.kept if indexing.BUILDING not in index.options)
+        return choose(access.predicate, access.sort, access.limit, usable)
+
+    def usable(self, index: Index) -> bool:
+        """Whether queries may read an index: it is defined as it was when it was planned with, and built."""
+        return self._known is not None and index in self._known.indexes
 
     def open(self, plan: Plan) -> Reader:
         """See `Storage.open`."""
         match plan.private:
             case None:
-                return ScanReader(self)
-            case (Index() as index, entries):
-                return UniqueReader(self, entries, self.unique_key(index))
+                first = 0 if plan.access.sort is not None else plan.access.limit
+                return ScanReader(self, first)
+            case Lookup() as lookup:
+                return IndexReader(self, plan, lookup)
             case ids:
                 return KeyReader(self, ids)
 
@@ -117,14 +160,21 @@ class DocumentStorage(Storage):
         """The stored form of a value of ``docs``."""
         return Stored(key, value[:VERSION], decode(value[VERSION:]))
 
+    def alive(self, found: list[Stored]) -> list[Stored]:
+        """Those of `found` that have not expired."""
+        return alive(found, self.expiring)
+
     def again(self, stored: Stored) -> Flow[Stored | None]:
         """See `Storage.again`."""
-        (value,) = yield Pipeline((("HGET", self.docs, stored.key),))
-        return None if value is None else self.stored(stored.key, value)
+        found = yield from KeyReader(self, (stored.key,)).fetch()
+        return found[0] if found else None
 
     def count(self) -> Flow[int]:
         """See `Storage.count`."""
-        (count,) = yield Pipeline((("HLEN", self.docs),))
+        count, (state, _) = yield Pipeline((("HLEN", self.docs), self.head()))
+        yield from self.current(state)
+        if self.expiring and (yield from self.sweep()):
+            (count,) = yield Pipeline((("HLEN", self.docs),))
         return int(count)
 
     def size(self) -> Flow[int]:
@@ -137,126 +187,217 @@ class DocumentStorage(Storage):
 
     # writing
 
+    def foresee(self, before: Stored | None, after: Document | None) -> tuple[Change, Stored | None]:
+        """See `Storage.foresee`."""
+        if after is None:
+            return Change(before, None), None
+        version = new_version(None if before is None else before.version)
+        key = identity(after["_id"]) if before is None else before.key
+        return Change(before, after, version=version), Stored(key, version, after)
+
     def write(self, changes: Sequence[Change], ordered: bool = True) -> Flow[list[Outcome | OperationFailure]]:
-        """See `Storage.write`. A batch goes in one round trip; `ordered` ones after the first failure are not sent."""
-        definitions = yield from self.definitions()
+        """See `Storage.write`. A block of changes goes in one step."""
         outcomes: list[Outcome | OperationFailure] = []
-        position = 0
-        while position < len(changes):
-            # An ordered batch must stop at its first failure: steps that could fail after it must not be sent yet.
-            batch = changes[position : position + (BATCH if not ordered else 1)]
-            if ordered and len(changes) > 1:
-                batch = changes[position : position + BATCH]
-                outcome = yield from self._ordered(batch, definitions)
-            else:
-                outcome = yield from self._independent(batch, definitions)
-            if outcome is None:
-                definitions = yield from self.definitions(reload=True)
-                continue
-            outcomes.extend(outcome)
-            position += len(outcome)
+        swept = False
+        while len(outcomes) < len(changes):
+            # Steps are made for the definitions as they are known; the block says if they are others by now.
+            definitions = yield from self.definitions()
+            if not swept and self.expiring and time.monotonic() - self._swept > SWEEP:
+                yield from self.sweep()
+            block = self._block(changes, len(outcomes), definitions)
+            steps = [each for each in block if isinstance(each, Step)]
+            codes: list[int] = []
+            if steps:
+                reply = yield Pipeline((self._call(steps, definitions, ordered),))
+                if reply[0] == -1:
+                    yield from self.definitions(reload=True)
+                    continue
+                codes = reply[0]
+            found = self._outcomes(block, codes)
+            if self.expiring and not swept and any(isinstance(each, DuplicateKeyError) for each in found):
+                # What stands in the way may have expired: it goes, and the first that failed is tried again.
+                swept = True
+                failed = next(place for place, each in enumerate(found) if isinstance(each, DuplicateKeyError))
+                if (yield from self.sweep()):
+                    if ordered:
+                        outcomes.extend(found[:failed])
+                        continue
+                    for place, each in enumerate(found):
+                        if isinstance(each, DuplicateKeyError):
+                            (found[place],) = yield from self.write((changes[len(outcomes) + place],))
+            outcomes.extend(found)
             if ordered and outcomes[-1] is not Outcome.DONE:
                 break
         return outcomes
 
-    def _ordered(
-        self, changes: Sequence[Change], definitions: Definitions
-    ) -> Flow[list[Outcome | OperationFailure] | None]:
-        """As one step if none fails; else one by one, so that nothing after a failure is made."""
-        checks: list[Check] = []
-        commands: list[Command] = []
-        seen: set[bytes] = set()
-        for change in changes:
-            key = identity(change.after["_id"]) if change.before is None and change.after else b""
-            key = change.before.key if change.before is not None else key
-            if key in seen or definitions.unique:
+    def _block(
+        self, changes: Sequence[Change], start: int, definitions: Definitions
+    ) -> list["Step | OperationFailure"]:
+        """The next changes that go in one step; in the place of one that cannot be made, its error."""
+        block: list[Step | OperationFailure] = []
+        size = 0
+        for change in changes[start : start + STEPS]:
+            try:
+                step: Step | OperationFailure = self._step(change, definitions)
+            except OperationFailure as error:
+                step = error
+            block.append(step)
+            size += step.size if isinstance(step, Step) else 0
+            if size > BYTES:
                 break
-            seen.add(key)
-            step_checks, step_commands, _ = self.step(change, definitions)
-            checks.extend(step_checks)
-            commands.extend(step_commands)
-        else:
-            (reply,) = yield Pipeline((transact(checks, commands),))
-            if reply == 0:
-                return [Outcome.DONE] * len(changes)
+        return block
+
+    @staticmethod
+    def _outcomes(block: list["Step | OperationFailure"], codes: list[int]) -> list[Outcome | OperationFailure]:
         outcomes: list[Outcome | OperationFailure] = []
-        for change in changes:
-            one = yield from self._independent((change,), definitions)
-            if one is None:
-                if outcomes:
-                    return outcomes
-                return None
-            outcomes.extend(one)
-            if one[0] is not Outcome.DONE:
+        replies = iter(codes)
+        for each in block:
+            if isinstance(each, OperationFailure):
+                outcomes.append(each)
+                continue
+            code = next(replies, None)
+            if code is None:
                 break
+            if code == 0:
+                outcomes.append(Outcome.DONE)
+            elif code == -1 and each.exists is not None:
+                outcomes.append(each.exists)
+            elif code == -2:
+                outcomes.append(Outcome.CONFLICT)
+            else:
+                outcomes.append(each.taken[code - 1])
         return outcomes
 
-    def _independent(
-        self, changes: Sequence[Change], definitions: Definitions
-    ) -> Flow[list[Outcome | OperationFailure] | None]:
-        """The outcomes of changes sent in one round trip, None if the definitions were stale (nothing made)."""
-        steps = [self.step(change, definitions) for change in changes]
-        replies = yield Pipeline(tuple(transact(checks, commands) for checks, commands, _ in steps))
-        outcomes: list[Outcome | OperationFailure] = []
-        for reply, (_, _, failures) in zip(replies, steps, strict=True):
-            if reply == 0:
-                outcomes.append(Outcome.DONE)
-                continue
-            failure = failures[reply - 1]
-            if failure is None:
-                # Definitions change rarely; when the first is stale all are, and later ones are sent again alone.
-                return outcomes or None
-            outcomes.append(failure)
-        return outcomes
+    def _call(self, steps: list[Step], definitions: Definitions, ordered: bool) -> Call:
+        keys = (self.docs, self.order, self.meta, CATALOGUE, *map(self.index_key, definitions.kept))
+        state = b"-" if definitions.state is None else b"=" + definitions.state
+        arguments: list[Argument] = [state, int(ordered), self.entry]
+        for step in steps:
+            arguments.extend(step.arguments)
+        return Call(APPLY, keys, tuple(arguments))
+
+    def _step(self, change: Change, definitions: Definitions) -> Step:
+        before, after = change.before, change.after
+        score = 0
+        value = b""
+        exists: DuplicateKeyError | None = None
+        if before is not None:
+            key, expected = before.key, before.version
+            version = b"" if after is None else change.version or new_version(expected)
+        else:
+            if after is None:
+                raise ValueError("a change needs a document before or after it")
+            key, expected = identity(after["_id"]), b""
+            version = change.version or new_version()
+            (score,) = _MOMENT.unpack(version[:8])
+            exists = duplicate_key(ID_INDEX, {"_id": after["_id"]}, self.namespace)
+        if after is not None:
+            value = version + encode(after)
+        kind = b"i" if before is None else b"d" if after is None else b"u"
+        arguments: list[Argument] = [kind, key, expected, value, score]
+        taken: list[DuplicateKeyError] = []
+        if len(definitions.indexes) == 1:
+            arguments.extend((0, 0, 0))
+            return Step(arguments, taken, exists, len(value))
+        free: list[Argument] = []
+        gone: list[Argument] = []
+        added: list[Argument] = []
+        for place, index in enumerate(definitions.kept, 1):
+            new = index.entries(after) if after is not None else None
+            old = index.entries(before.document) if before is not None else None
+            old_keys = old.keys if old is not None else {}
+            new_keys = new.keys if new is not None else {}
+            for each, shown in new_keys.items():
+                if each not in old_keys:
+                    if index.unique:
+                        free.extend((place, each))
+                        taken.append(duplicate_key(index, shown, self.namespace))
+                    added.extend((place, member(each, version, key)))
+            for each in old_keys:
+                if each not in new_keys:
+                    gone.extend((place, member(each, expected, key)))
+            if new is not None and new.multikey:
+                added.extend((place, b"\x00"))
+        for part in (free, gone, added):
+            arguments.append(len(part) // 2)
+            arguments.extend(part)
+        return Step(arguments, taken, exists, len(value))
 
     def step(
         self, change: Change, definitions: Definitions
     ) -> tuple[list[Check], list[Command], list[Outcome | OperationFailure | None]]:
-        """The checks and commands of one change, and what each failed check means (None: stale definitions)."""
-        before, after = change.before, change.after
+        """One change as checks and commands of a larger step, and what each failed check means (None: stale)."""
+        made = self._step(change, definitions)
+        kind, key, expected, value, score, *rest = made.arguments
+        names = [self.index_key(index) for index in definitions.kept]
         checks = [Check(("HGET", self.meta, b"state"), (definitions.state,))]
         failures: list[Outcome | OperationFailure | None] = [None]
-        commands: list[Command] = []
-        if before is not None:
-            key = before.key
-            checks.append(Check(("HGET", self.docs, key), (Prefix(before.version),)))
-            failures.append(Outcome.CONFLICT)
-        else:
-            if after is None:
-                raise ValueError("a change needs a document before or after it")
-            key = identity(after["_id"])
+        if kind == b"i":
             checks.append(Check(("HEXISTS", self.docs, key), (0,)))
-            failures.append(duplicate_key(ID_INDEX, {"_id": after["_id"]}, self.namespace))
-        for index in definitions.unique:
-            name = self.unique_key(index)
-            new = dict(index.entries(after)) if after is not None else {}
-            old = dict(index.entries(before.document)) if before is not None else {}
-            for taken, value in new.items():
-                checks.append(Check(("HGET", name, taken), (None, key)))
-                failures.append(duplicate_key(index, value, self.namespace))
-            commands.extend(("HDEL", name, given) for given in old if given not in new)
-            commands.extend(("HSET", name, taken, key) for taken in new if taken not in old)
-        if after is None:
-            commands.append(("HDEL", self.docs, key))
-            commands.append(("ZREM", self.order, key))
+            failures.append(made.exists)
         else:
-            commands.append(("HSET", self.docs, key, new_version() + encode(after)))
-            if before is None:
-                commands.append(("ZADD", self.order, moment(), key))
-                commands.append(("SADD", CATALOGUE, self.entry))
+            assert isinstance(expected, bytes)
+            checks.append(Check(("HGET", self.docs, key), (Prefix(expected),)))
+            failures.append(Outcome.CONFLICT)
+        lists: list[list[tuple[bytes, bytes]]] = []
+        for _ in range(3):
+            count = int(rest.pop(0))
+            lists.append([(names[int(rest.pop(0)) - 1], _data(rest.pop(0))) for _ in range(count)])
+        free, gone, added = lists
+        for (name, each), failure in zip(free, made.taken, strict=True):
+            checks.append(Check(("ZLEXCOUNT", name, b"[" + each, b"(" + each + b"\xff"), (0,)))
+            failures.append(failure)
+        commands: list[Command] = [("ZREM", name, each) for name, each in gone]
+        commands.extend(("ZADD", name, 0, each) for name, each in added)
+        if kind == b"d":
+            commands.extend((("HDEL", self.docs, key), ("ZREM", self.order, key)))
+        else:
+            commands.append(("HSET", self.docs, key, value))
+            if kind == b"i":
+                commands.extend((("ZADD", self.order, score, key), ("SADD", CATALOGUE, self.entry)))
         return checks, commands, failures
+
+    def vacant(self, index: Index, value: Any) -> Check:
+        """The check that no document has `value` for the only key of an index."""
+        each = index.encode(0, value)
+        return Check(("ZLEXCOUNT", self.index_key(index), b"[" + each, b"(" + each + b"\xff"), (0,))
+
+    def sweep(self) -> Flow[int]:
+        """See `Storage.sweep`."""
+        self._swept = time.monotonic()
+        removed = 0
+        yield from self.definitions()
+        for index in self.expiring:
+            removed += yield from indexing.remove_expired(self, index, now())
+        return removed
 
     # the collection and its indexes
 
+    def current(self, state: bytes | None) -> Flow[Definitions]:
+        """The index definitions that belong to `state`, or later ones."""
+        if self._known is None or self._known.state != state:
+            return (yield from self.definitions(reload=True))
+        return self._known
+
     def definitions(self, reload: bool = False) -> Flow[Definitions]:
         """The index definitions; what was read before is used again, since every change checks that it holds."""
-        if self._known is None or reload:
+        known = self._known
+        if known is None or reload:
             state, indexes = (yield Pipeline((("HMGET", self.meta, b"state", b"indexes"),)))[0]
             found: tuple[Index, ...] = (ID_INDEX,)
             if indexes is not None:
-                found += tuple(Index.of(definition) for definition in decode(indexes)["indexes"])
-            self._known = Definitions(state, found)
-        return self._known
+                found += tuple(load(definition) for definition in decode(indexes)["indexes"])
+            known = Definitions(state, found)
+            self.know(known)
+        return known
+
+    def know(self, definitions: Definitions | None) -> None:
+        """Take `definitions` for those of the collection until a reply says otherwise."""
+        self._known = definitions
+        built = () if definitions is None else definitions.kept
+        self.expiring = tuple(
+            index for index in built if index.seconds is not None and indexing.BUILDING not in index.options
+        )
 
     def exists(self) -> Flow[bool]:
         """See `Storage.exists`."""
@@ -270,28 +411,27 @@ class DocumentStorage(Storage):
 
     def drop(self) -> Flow[bool]:
         """See `Storage.drop`."""
-        definitions = yield from self.definitions(reload=True)
-        commands: list[Command] = [("DEL", self.docs, self.order, self.meta)]
-        commands.extend(("DEL", self.unique_key(index)) for index in definitions.unique)
-        commands.append(("SREM", CATALOGUE, self.entry))
-        checks = [Check(("HGET", self.meta, b"state"), (definitions.state,))]
-        existed = yield from self.exists()
-        (reply,) = yield Pipeline((transact(checks, commands),))
-        self._known = None
-        if reply != 0:
-            # Somebody changed the definitions meanwhile: their unique indexes must go too.
-            return (yield from self.drop())
-        return existed
+        while True:
+            definitions = yield from self.definitions(reload=True)
+            commands: list[Command] = [("DEL", self.docs, self.order, self.meta)]
+            commands.extend(("DEL", self.index_key(index)) for index in definitions.kept)
+            commands.append(("SREM", CATALOGUE, self.entry))
+            checks = [Check(("HGET", self.meta, b"state"), (definitions.state,))]
+            existed, reply = yield Pipeline((("SISMEMBER", CATALOGUE, self.entry), transact(checks, commands)))
+            self.know(None)
+            # Else somebody changed the definitions meanwhile: their indexes must go too.
+            if reply == 0:
+                return bool(existed)
 
     def clear(self) -> Flow[int]:
-        """See `Storage.clear`: in one step, so that no unique entry outlives its document."""
+        """See `Storage.clear`: in one step, so that no entry outlives its document."""
         while True:
             definitions = yield from self.definitions(reload=True)
             (count,) = yield Pipeline((("HLEN", self.docs),))
             if not count:
                 return 0
             commands: list[Command] = [("DEL", self.docs, self.order)]
-            commands.extend(("DEL", self.unique_key(index)) for index in definitions.unique)
+            commands.extend(("DEL", self.index_key(index)) for index in definitions.kept)
             checks = [
                 Check(("HGET", self.meta, b"state"), (definitions.state,)),
                 Check(("HLEN", self.docs), (count,)),
@@ -305,51 +445,19 @@ class DocumentStorage(Storage):
         definitions = yield from self.definitions(reload=True)
         if len(definitions.indexes) == 1 and not (yield from self.exists()):
             return []
-        return [index for index in definitions.indexes if BUILDING not in index.options]
+        return [index for index in definitions.indexes if indexing.BUILDING not in index.options]
 
     def create_index(self, index: Index) -> Flow[bool]:
-        """See `Storage.create_index`.
-
-        A unique index is announced first, so that every write from then on keeps its entries; then those of the
-        documents that were there are added, and if two collide the announcement is taken back. Until it is built
-        no read uses it; one whose building was interrupted is built anew.
-        """
-        building = replace(index, options={**index.options, BUILDING: True}) if index.unique else index
-        while True:
-            definitions = yield from self.definitions(reload=True)
-            others = tuple(each for each in definitions.indexes if each != building)
-            if not is_new(list(others), index):
-                return False
-            if (yield from self._define(definitions, (*others, building))):
-                break
-        if index.unique:
-            try:
-                yield from self._build(index)
-            except OperationFailure:
-                yield from self.drop_index(index.name)
-                raise
-            while True:
-                definitions = yield from self.definitions(reload=True)
-                finished = tuple(index if each == building else each for each in definitions.indexes)
-                if (yield from self._define(definitions, finished)):
-                    break
-        return True
+        """See `Storage.create_index`."""
+        return (yield from indexing.create(self, index))
 
     def drop_index(self, name: str) -> Flow[None]:
         """See `Storage.drop_index`."""
-        if name == ID_INDEX.name:
-            raise fail(72, "cannot drop _id index")
-        while True:
-            definitions = yield from self.definitions(reload=True)
-            gone = [index for index in definitions.indexes if index.name == name]
-            if not gone:
-                raise fail(27, f"index not found with name [{name}]")
-            kept = tuple(index for index in definitions.indexes if index.name != name)
-            if (yield from self._define(definitions, kept, ("DEL", self.unique_key(gone[0])))):
-                return
+        yield from indexing.drop(self, name)
 
-    def _define(self, definitions: Definitions, indexes: tuple[Index, ...], *commands: Command) -> Flow[bool]:
-        state = new_version()
+    def define(self, definitions: Definitions, indexes: tuple[Index, ...], *commands: Command) -> Flow[bool]:
+        """Put `indexes` in the place of `definitions`, with further commands; False if those are others by now."""
+        state = os.urandom(16)
         held = encode({"indexes": [index.definition() for index in indexes if index != ID_INDEX]})
         checks = [Check(("HGET", self.meta, b"state"), (definitions.state,))]
         writes: list[Command] = [
@@ -358,129 +466,40 @@ class DocumentStorage(Storage):
             *commands,
         ]
         (reply,) = yield Pipeline((transact(checks, writes),))
-        self._known = Definitions(state, indexes) if reply == 0 else None
+        self.know(Definitions(state, indexes) if reply == 0 else None)
         return bool(reply == 0)
 
-    def _build(self, index: Index) -> Flow[None]:
-        name = self.unique_key(index)
-        reader = ScanReader(self)
-        while (batch := (yield from reader.fetch())) is not None:
-            for stored in batch:
-                current: Stored | None = stored
-                while current is not None:
-                    entries = index.entries(current.document)
-                    checks = [Check(("HGET", self.docs, current.key), (Prefix(current.version),))]
-                    checks.extend(Check(("HGET", name, taken), (None, current.key)) for taken, _ in entries)
-                    commands: list[Command] = [("HSET", name, taken, current.key) for taken, _ in entries]
-                    (reply,) = yield Pipeline((transact(checks, commands),))
-                    if reply == 0:
-                        break
-                    if reply > 1:
-                        raise duplicate_key(index, entries[reply - 2][1], self.namespace)
-                    current = yield from self.again(current)
-
-
-class ScanReader(Reader):
-    """All documents in insertion order, a batch a round trip, by position in time and so stable under writes."""
-
-    def __init__(self, storage: DocumentStorage, sizes: bool = False) -> None:
-        self._storage = storage
-        self._from: bytes = b"-inf"
-        self._last: set[bytes] = set()
-        self._done = False
-        self._sizes = sizes
-        self.bytes = 0
-
-    def fetch(self) -> Flow[list[Stored] | None]:
-        """See `Reader.fetch`."""
-        if self._done:
+    def take(self, source: Storage, replace: bool) -> Flow[bool | None]:
+        """See `Storage.take`: the keys are renamed in one step."""
+        if not isinstance(source, DocumentStorage):
             return None
-        order, docs = self._storage.order, self._storage.docs
-        (found,) = yield Pipeline((("ZRANGE", order, self._from, b"+inf", "BYSCORE", "LIMIT", 0, BATCH, "WITHSCORES"),))
-        keys, scores = _pairs(found)
-        if len(keys) < BATCH:
-            self._done = True
-        fresh = [key for key in keys if key not in self._last]
-        if not fresh:
-            self._done = True
-            return None
-        # Writers of two processes can share a microsecond: go on from the last score, leaving out what was given.
-        self._from = scores[-1]
-        self._last = {key for key, score in zip(keys, scores, strict=True) if score == scores[-1]}
-        (values,) = yield Pipeline((("HMGET", docs, *fresh),))
-        self.bytes = sum(len(value) - VERSION for value in values if value is not None)
-        if self._sizes:
-            return []
-        stored = self._storage.stored
-        return [stored(key, value) for key, value in zip(fresh, values, strict=True) if value is not None]
+        while True:
+            theirs = yield from source.definitions(reload=True)
+            ours = yield from self.definitions(reload=True)
+            gone = [self.docs, self.order, self.meta, *map(self.index_key, ours.kept)]
+            moved = [source.docs, self.docs, source.order, self.order, source.meta, self.meta]
+            for index in theirs.kept:
+                moved.extend((source.index_key(index), self.index_key(index)))
+            states = [b"-" if each.state is None else b"=" + each.state for each in (theirs, ours)]
+            options: tuple[Argument, ...] = (*states, len(gone), source.entry, self.entry, os.urandom(16), int(not replace))
+            keys = (source.meta, self.meta, CATALOGUE, *gone, *moved)
+            (reply,) = yield Pipeline((Call(MOVE, keys, options),))
+            source.know(None)
+            self.know(None)
+            if reply:
+                return bool(reply == 1)
 
-    def close(self) -> Flow[None]:
-        """See `Reader.close`."""
-        self._done = True
-        return
-        yield  # a flow without requests
+    # many at once
+
+    def prefetch(self, predicates: Sequence[Predicate]) -> Flow[list[list[Stored] | None]]:
+        """See `Storage.prefetch`."""
+        yield from self.definitions()
+        return (yield from indexing.prefetch(self, predicates))
 
 
-class KeyReader(Reader):
-    """The documents of given identities, in batches."""
-
-    def __init__(self, storage: DocumentStorage, keys: tuple[bytes, ...]) -> None:
-        self._storage = storage
-        self._batches: Iterator[tuple[bytes, ...]] = iter(
-            [keys[start : start + BATCH] for start in range(0, len(keys), BATCH)]
-        )
-
-    def fetch(self) -> Flow[list[Stored] | None]:
-        """See `Reader.fetch`."""
-        keys = next(self._batches, None)
-        if keys is None:
-            return None
-        (values,) = yield Pipeline((("HMGET", self._storage.docs, *keys),))
-        stored = self._storage.stored
-        return [stored(key, value) for key, value in zip(keys, values, strict=True) if value is not None]
-
-    def close(self) -> Flow[None]:
-        """See `Reader.close`."""
-        self._batches = iter(())
-        return
-        yield  # a flow without requests
+def _data(argument: Argument) -> bytes:
+    assert isinstance(argument, bytes)
+    return argument
 
 
-class UniqueReader(Reader):
-    """The documents that have given entries of a unique index."""
-
-    def __init__(self, storage: DocumentStorage, entries: tuple[bytes, ...], unique: bytes) -> None:
-        self._storage = storage
-        self._entries = entries
-        self._unique = unique
-        self._inner: Reader | None = None
-
-    def fetch(self) -> Flow[list[Stored] | None]:
-        """See `Reader.fetch`."""
-        if self._inner is None:
-            known = yield from self._storage.definitions()
-            if not self._entries:
-                return None
-            state, owners = yield Pipeline(
-                (("HGET", self._storage.meta, b"state"), ("HMGET", self._unique, *self._entries))
-            )
-            if state == known.state:
-                keys = tuple(dict.fromkeys(owner for owner in owners if owner is not None))
-                self._inner = KeyReader(self._storage, keys)
-            else:
-                # The index this was planned with is no longer what it was: every document is a candidate.
-                yield from self._storage.definitions(reload=True)
-                self._inner = ScanReader(self._storage)
-        return (yield from self._inner.fetch())
-
-    def close(self) -> Flow[None]:
-        """See `Reader.close`."""
-        if self._inner is not None:
-            yield from self._inner.close()
-
-
-def _pairs(reply: list[Any]) -> tuple[list[bytes], list[bytes]]:
-    """Members and scores (as the server writes them) of a WITHSCORES reply, of RESP2 or RESP3."""
-    if reply and isinstance(reply[0], list):
-        return [pair[0] for pair in reply], [b"%d" % int(pair[1]) for pair in reply]
-    return reply[0::2], reply[1::2]
+__all__ = ["BATCH", "BYTES", "Definitions", "DocumentStorage", "moment", "new_version"]

@@ -3,10 +3,10 @@
 import re
 from typing import Any, Final
 
-from kato_compat.execute.mapped import MappedPlan
 from kato_compat.execute.reading import Aggregating, Finding
 from kato_compat.execute.storage import Plan, Storage
-from kato_compat.execute.table import ScanPlan, TableStorage
+from kato_compat.execute.table import TableStorage
+from kato_compat.execute.union import MappedPlan, ScanPlan
 from kato_compat.ir.predicate import ALWAYS
 from kato_compat.ir.stage import Environment
 from kato_compat.parse.command import Aggregate, Find

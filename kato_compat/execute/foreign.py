@@ -48,16 +48,22 @@ class Foreign:
         return found
 
     def replace_all(self, database: str, collection: str, documents: Documents) -> Flow[None]:
-        """See `Collections.replace_all`. The documents are written aside first: if one fails nothing is replaced."""
+        """See `Collections.replace_all`. The documents are written aside first: if one fails nothing is replaced.
+
+        A schema-less collection is replaced in one step: readers see all old documents or all new ones.
+        """
         target = self._deployment.storage(database, collection)
         name = f"tmp.agg_out.{ObjectId()}"
         aside = self._deployment.storage(database, name)
         prepared = [self._with_id(target, document) for document in documents]
         try:
             for index in (yield from target.indexes()):
-                if index.unique:
+                if index != ID_INDEX:
                     yield from aside.create_index(index)
             self._check(target, (yield from insert(aside, prepared)))
+            yield from aside.create()
+            if (yield from target.take(aside, True)) is not None:
+                return
             yield from target.create()
             yield from target.clear()
             self._check(target, (yield from insert(target, prepared)))

@@ -2,12 +2,12 @@
 
 `MappedStorage` is the union of the two sides. What a spec's mapping holds faithfully is read and written there; any
 other document lives whole on the document side, and an update that the mapping cannot hold moves its document there
-in one atomic step. A reader looks at the mapped side first and then at the document side, so that no move is missed.
+in one atomic step.
 """
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,8 +17,9 @@ from pymongo.errors import OperationFailure
 from kato_compat.errors import refused
 from kato_compat.execute.documents import Definitions, DocumentStorage
 from kato_compat.execute.storage import Access, Change, Outcome, Placement, Plan, Reader, Storage, Stored
-from kato_compat.ir.predicate import ALWAYS, And, AtPath, Predicate, compile_predicate, conjunction
-from kato_compat.ir.requests import Command, Flow, Pipeline
+from kato_compat.execute.union import BATCH, MappedPlan, MappedReader
+from kato_compat.ir.predicate import ALWAYS, And, AtPath, Predicate, conjunction
+from kato_compat.ir.requests import Command, Flow, Pipeline, alongside
 from kato_compat.ir.transact import Check, transact
 from kato_compat.mapping.field import Field, Json, Raw, pairs
 from kato_compat.mapping.index import ID_INDEX, Index, duplicate_key
@@ -31,8 +32,6 @@ from kato_compat.values.missing import MISSING
 
 log = logging.getLogger("kato_compat")
 
-#: Keys per round trip.
-BATCH: Final = 1000
 _SCAN_COUNT: Final = 5000
 #: Changes sent to Redis at once.
 STEPS: Final = 200
@@ -47,23 +46,12 @@ class Version:
     row: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class MappedPlan:
-    """How the mapped side is read: by `keys`, by `ids`, or all of it (both None); an empty tuple is a contradiction."""
-
-    keys: tuple[str, ...] | None
-    ids: tuple[ObjectId, ...] | None
-    fields: tuple[str, ...]
-    documents: Plan
-    private: Any = None
-
-
-def _strings(term: Predicate, path: tuple[str, ...]) -> set[str] | None:
-    """The strings that a term pins the field at `path` to, None if it allows other values too."""
+def _allows(term: Predicate, path: tuple[str, ...], keys: set[str]) -> bool:
+    """Whether a term on the key holds for every one of `keys`."""
+    if not isinstance(term, AtPath) or term.path != path:
+        return False
     values = pinned(term, path)
-    if values is None or not all(type(value) is str and value for value in values):
-        return None
-    return set(values)
+    return values is not None and keys.issubset(value for value in values if type(value) is str)
 
 
 def glob(name: str) -> bytes:
@@ -116,14 +104,15 @@ class MappedStorage(Storage):
         """The filter without the terms on the key that reading by `keys` has answered."""
         if keys is None or isinstance(self.spec.source, Singleton) or not access.pushdown:
             return access.predicate
-        terms = access.predicate.terms if isinstance(access.predicate, And) else (access.predicate,)
         path = (self.spec.key,)
-        answered = [
-            term
-            for term in terms
-            if isinstance(term, AtPath) and term.path == path and set(keys) == _strings(term, path)
-        ]
-        return conjunction([term for term in terms if term not in answered]) if answered else access.predicate
+        if isinstance(access.predicate, AtPath) and access.predicate.path == path:
+            # The keys are all that it allows: the key of a mapped document is a string.
+            return ALWAYS
+        if not isinstance(access.predicate, And):
+            return access.predicate
+        wanted = set(keys)
+        kept = [term for term in access.predicate.terms if not _allows(term, path, wanted)]
+        return conjunction(kept) if len(kept) < len(access.predicate.terms) else access.predicate
 
     def pin(self, access: Access) -> tuple[tuple[str, ...] | None, tuple[ObjectId, ...] | None]:
         """The keys, or else the `_id` values, that the filter pins the mapped side to."""
@@ -182,7 +171,7 @@ class MappedStorage(Storage):
         """What errors call the field `name` of the key at a position."""
         return lambda place: f"field {name!r} of {self.spec.key} {keys[place]!r} in {self.namespace}"
 
-    def raws(self, keys: Sequence[str], names: Sequence[str], *more: Command) -> Flow[dict[str, list[Raw]]]:
+    def raws(self, keys: Sequence[str], names: Sequence[str]) -> Flow[dict[str, list[Raw]]]:
         """The raw values of fields `names` of all `keys`, in one round trip (two where HASH values are found)."""
         commands: list[Command] = []
         spans: list[tuple[str, int, int]] = []
@@ -239,8 +228,8 @@ class MappedStorage(Storage):
 
     def count(self) -> Flow[int]:
         """See `Storage.count`."""
-        documents = yield from self.documents.count()
-        return documents + (yield from self.mapped_count())
+        found, replies = yield from alongside(self.mapped_count(), (("EXISTS", self.documents.docs),))
+        return found if replies == [0] else found + (yield from self.documents.count())
 
     def mapped_count(self) -> Flow[int]:
         """The number of documents of the mapped side."""
@@ -411,7 +400,7 @@ class MappedStorage(Storage):
         checks = [*checks, Check(("HGET", self.documents.meta, b"state"), (definitions.state,))]
         unique = self._unique(definitions)
         if unique is not None:
-            checks.append(Check(("HEXISTS", self.documents.unique_key(unique), identity([key])), (0,)))
+            checks.append(self.documents.vacant(unique, key))
         checks.append(Check(("HEXISTS", self.documents.docs, identity(document["_id"])), (0,)))
         return checks, commands
 
@@ -587,73 +576,4 @@ class MappedStorage(Storage):
         return removed
 
 
-class MappedReader(Reader):
-    """The documents of the mapped side, then those of the document side that match."""
-
-    def __init__(self, storage: MappedStorage, plan: Plan) -> None:
-        self._storage = storage
-        self._plan = plan
-        self._private: MappedPlan = plan.private
-        self._keys: Iterator[tuple[str, ...]] | None = None
-        self._start: bytes = b"-inf"
-        self._documents: Reader | None = None
-        self._done = False
-
-    def fetch(self) -> Flow[list[Stored] | None]:
-        """See `Reader.fetch`."""
-        if self._documents is None and not self._done:
-            batch = yield from self._mapped()
-            if batch is not None:
-                return batch
-            self._documents = self._storage.documents.open(self._private.documents)
-        if self._documents is None:
-            return None
-        found = yield from self._documents.fetch()
-        if found is None or self._plan.residual is self._plan.access.predicate:
-            return found
-        # What the mapped side answered itself was not checked here yet.
-        test = compile_predicate(self._plan.access.predicate)
-        return [stored for stored in found if test(stored.document)]
-
-    def _mapped(self) -> Flow[list[Stored] | None]:
-        keys = yield from self._next_keys()
-        if keys is None:
-            return None
-        access = self._plan.access
-        identified = access.fields is None or "_id" in access.fields
-        found = yield from self._storage.read(keys, self._private.fields, access.writes, identified)
-        return [stored for stored in found if stored is not None]
-
-    def _next_keys(self) -> Flow[tuple[str, ...] | None]:
-        plan = self._private
-        if plan.keys is None and plan.ids is None:
-            return (yield from self._enumerated())
-        if self._keys is None:
-            keys = plan.keys if plan.keys is not None else (yield from self._storage.by_ids(plan.ids or ()))
-            self._keys = iter([keys[start : start + BATCH] for start in range(0, len(keys), BATCH)])
-        return next(self._keys, None)
-
-    def _enumerated(self) -> Flow[tuple[str, ...] | None]:
-        if self._start == b"":
-            return None
-        yield from self._storage.adopt()
-        (reply,) = yield Pipeline(
-            (("ZRANGE", self._storage.index, self._start, "+inf", "BYSCORE", "LIMIT", 0, BATCH, "WITHSCORES"),)
-        )
-        if reply and isinstance(reply[0], list):
-            reply = [part for pair in reply for part in pair]
-        members, scores = reply[0::2], reply[1::2]
-        # Scores are 53 bits of a hash: two keys of one collection do not share one.
-        self._start = b"(%d" % int(scores[-1]) if len(members) == BATCH else b""
-        return tuple(member.decode() for member in members)
-
-    def close(self) -> Flow[None]:
-        """See `Reader.close`."""
-        self._done = True
-        self._keys = iter(())
-        self._start = b""
-        if self._documents is not None:
-            yield from self._documents.close()
-
-
-__all__ = ["BATCH", "Field", "MappedPlan", "MappedReader", "MappedStorage", "Version", "glob", "score"]
+__all__ = ["BATCH", "Field", "MappedPlan", "MappedStorage", "Version", "glob", "score"]

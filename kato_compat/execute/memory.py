@@ -4,10 +4,12 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 
 from bson import encode
-from pymongo.errors import OperationFailure
+from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from kato_compat.errors import fail
+from kato_compat.execute.scanning import alive
 from kato_compat.execute.storage import Access, Change, Outcome, Placement, Plan, Reader, Storage, Stored
+from kato_compat.ir.predicate import Predicate
 from kato_compat.ir.requests import Flow
 from kato_compat.mapping.index import ID_INDEX, Index, duplicate_key, is_new
 from kato_compat.plan.pin import pinned_ids
@@ -31,6 +33,11 @@ class Table:
         self.exists = False
         self.changes = 0
 
+    @property
+    def expiring(self) -> tuple[Index, ...]:
+        """The indexes by which documents expire."""
+        return tuple(index for index in self.indexes if index.seconds is not None)
+
 
 class MemoryStore:
     """All databases of one ``memory://`` client."""
@@ -52,10 +59,16 @@ class MemoryStore:
         with self._lock:
             return [name for name, table in self._tables.items() if table.exists]
 
-    def rename(self, source: tuple[str, str], target: tuple[str, str]) -> None:
-        """Give the table of `source` the name `target`, in the place of what stood there."""
+    def rename(self, source: tuple[str, str], target: tuple[str, str], replace: bool) -> bool:
+        """Give the table of `source` the name `target`, in the place of what stood there if `replace`."""
         with self._lock:
-            self._tables[target] = self._tables.pop(source)
+            there = self._tables.get(target)
+            if there is not None and there.exists and not replace:
+                return False
+            table = self._tables.pop(source, None) or Table()
+            table.exists = True
+            self._tables[target] = table
+            return True
 
 
 class MemoryReader(Reader):
@@ -87,6 +100,10 @@ class MemoryReader(Reader):
 class MemoryStorage(Storage):
     """One collection of a `MemoryStore`."""
 
+    shares = True
+
+    foresees = True
+
     def __init__(self, store: MemoryStore, database: str, collection: str) -> None:
         self._store = store
         self._name = (database, collection)
@@ -113,15 +130,25 @@ class MemoryStorage(Storage):
             table = self._table
             with table.lock:
                 if ids is None:
-                    return iter(list(table.documents.values()))
-                return iter([table.documents[key] for key in ids if key in table.documents])
+                    found = list(table.documents.values())
+                else:
+                    found = [table.documents[key] for key in ids if key in table.documents]
+                return iter(alive(found, table.expiring))
 
         return MemoryReader(candidates)
 
     def again(self, stored: Stored) -> Flow[Stored | None]:
         """See `Storage.again`."""
-        return self._table.documents.get(stored.key)
+        found = self._table.documents.get(stored.key)
+        return found if found is not None and alive([found], self._table.expiring) else None
         yield  # a flow without requests
+
+    def foresee(self, before: Stored | None, after: Document | None) -> tuple[Change, Stored | None]:
+        """See `Storage.foresee`."""
+        if after is None:
+            return Change(before, None), None
+        stored = Stored(identity(after["_id"]) if before is None else before.key, None, after)
+        return Change(before, after, version=stored), stored
 
     def write(self, changes: Sequence[Change], ordered: bool = True) -> Flow[list[Outcome | OperationFailure]]:
         """See `Storage.write`."""
@@ -130,6 +157,8 @@ class MemoryStorage(Storage):
         with table.lock:
             for change in changes:
                 outcome = self._apply(table, change)
+                if isinstance(outcome, DuplicateKeyError) and self._sweep(table):
+                    outcome = self._apply(table, change)
                 outcomes.append(outcome)
                 if ordered and outcome is not Outcome.DONE:
                     break
@@ -148,17 +177,21 @@ class MemoryStorage(Storage):
             if key in table.documents:
                 return duplicate_key(ID_INDEX, {"_id": after["_id"]}, self.namespace)
         added: list[tuple[dict[bytes, bytes], bytes]] = []
-        for index in table.indexes:
-            if index.unique:
-                entries = table.entries[index.name]
-                for entry, value in index.entries(after) if after is not None else ():
+        for index in table.indexes[1:]:
+            entries = table.entries[index.name]
+            try:
+                new = index.entries(after).keys if after is not None else {}
+            except OperationFailure as error:
+                return error
+            for entry, value in new.items():
+                if index.unique:
                     if entries.get(entry, key) != key:
                         return duplicate_key(index, value, self.namespace)
                     added.append((entries, entry))
         if before is not None:
-            for index in table.indexes:
+            for index in table.indexes[1:]:
                 if index.unique:
-                    for entry, _ in index.entries(before.document):
+                    for entry in index.entries(before.document).keys:
                         table.entries[index.name].pop(entry, None)
         for entries, entry in added:
             entries[entry] = key
@@ -167,12 +200,50 @@ class MemoryStorage(Storage):
         if after is None:
             del table.documents[key]
         else:
-            table.documents[key] = Stored(key, None, after)
+            table.documents[key] = change.version or Stored(key, None, after)
         return Outcome.DONE
+
+    def _sweep(self, table: Table) -> int:
+        gone = [stored for stored in table.documents.values() if not alive([stored], table.expiring)]
+        for stored in gone:
+            self._apply(table, Change(stored, None))
+        return len(gone)
+
+    def sweep(self) -> Flow[int]:
+        """See `Storage.sweep`."""
+        table = self._table
+        with table.lock:
+            return self._sweep(table) if table.expiring else 0
+        yield  # a flow without requests
+
+    def prefetch(self, predicates: Sequence[Predicate]) -> Flow[list[list[Stored] | None]]:
+        """See `Storage.prefetch`."""
+        table = self._table
+        with table.lock:
+            return [self._pinned(table, predicate) for predicate in predicates]
+        yield  # a flow without requests
+
+    @staticmethod
+    def _pinned(table: Table, predicate: Predicate) -> list[Stored] | None:
+        ids = pinned_ids(predicate)
+        if ids is None:
+            return None
+        return alive([table.documents[key] for key in ids if key in table.documents], table.expiring)
+
+    def take(self, source: Storage, replace: bool) -> Flow[bool | None]:
+        """See `Storage.take`."""
+        if not isinstance(source, MemoryStorage) or source._store is not self._store:
+            return None
+        return self._store.rename(source._name, self._name, replace)
+        yield  # a flow without requests
 
     def count(self) -> Flow[int]:
         """See `Storage.count`."""
-        return len(self._table.documents)
+        table = self._table
+        with table.lock:
+            if table.expiring:
+                self._sweep(table)
+            return len(table.documents)
         yield  # a flow without requests
 
     def exists(self) -> Flow[bool]:
@@ -225,13 +296,12 @@ class MemoryStorage(Storage):
         with table.lock:
             if not is_new(table.indexes, index):
                 return False
-            if index.unique:
-                entries: dict[bytes, bytes] = {}
-                for stored in table.documents.values():
-                    for entry, value in index.entries(stored.document):
-                        if entries.setdefault(entry, stored.key) != stored.key:
-                            raise duplicate_key(index, value, self.namespace)
-                table.entries[index.name] = entries
+            entries: dict[bytes, bytes] = {}
+            for stored in table.documents.values():
+                for entry, value in index.entries(stored.document).keys.items():
+                    if entries.setdefault(entry, stored.key) != stored.key and index.unique:
+                        raise duplicate_key(index, value, self.namespace)
+            table.entries[index.name] = entries if index.unique else {}
             table.indexes.append(index)
             table.exists = True
         return True

@@ -17,7 +17,7 @@ import json
 import os
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from kato_compat.ir.requests import Call, Command, Execute, Flow, InsertRows, Pipeline, Script, Select, Sleep
@@ -63,10 +63,11 @@ return 1
 
 @dataclass(frozen=True, slots=True)
 class Warehouse:
-    """The ClickHouse side of a table source: the database it is in, and whether its table is known to exist."""
+    """The ClickHouse side of a table source: the database it is in, and what is known of its tables."""
 
     database: str
     ready: set[str]
+    parts: dict[str, bool] = field(default_factory=dict)
 
     def table(self, source: Table) -> Sql:
         """The quoted name of a source's table."""
@@ -81,6 +82,19 @@ class Warehouse:
         plain = f"CREATE TABLE IF NOT EXISTS {source.name} "
         yield Execute(source.create.replace(plain, f"CREATE TABLE IF NOT EXISTS {self.table(source).text} ", 1))
         self.ready.add(source.name)
+
+    def has_parts(self, source: Table) -> Flow[bool]:
+        """Whether the source's rows have the virtual column `_part`: the table need not be one that we made."""
+        found = self.parts.get(source.name)
+        if found is None:
+            statement = join(
+                "SELECT engine FROM system.tables WHERE database = %s AND name = %s",
+                bind(self.database, "String"),
+                bind(source.name, "String"),
+            )
+            rows = yield Select(statement.text, statement.parameters)
+            found = self.parts[source.name] = bool(rows) and rows[0][0].endswith("MergeTree")
+        return found
 
 
 class Pending:

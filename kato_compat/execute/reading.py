@@ -8,9 +8,13 @@ from kato_compat.execute.pipeline import ListReader, PipelineReader
 from kato_compat.execute.storage import Access, Plan, Reader, Storage
 from kato_compat.ir.expression import Frame
 from kato_compat.ir.predicate import ALWAYS, DocumentTest, Predicate, compile_predicate
+from kato_compat.ir.projection import Projection
 from kato_compat.ir.requests import Flow
-from kato_compat.ir.stage import Environment
+from kato_compat.ir.stage import Environment, Stage
+from kato_compat.operators.stage.limit import Limit, Skip
 from kato_compat.operators.stage.match import Match
+from kato_compat.operators.stage.project import Reshape
+from kato_compat.operators.stage.sort import Sort as SortStage
 from kato_compat.parse.command import Aggregate, Count, Distinct, Find
 from kato_compat.parse.sort import Sort
 from kato_compat.plan.access import needed_fields, predicate_fields
@@ -64,6 +68,9 @@ class Finding:
         self._project: Callable[[Document], Document] | None = (
             command.projection.compile() if command.projection is not None else None
         )
+        projection = command.projection
+        #: Whether the results share parts with anything else: who hands them out must copy them.
+        self.shared = storage.shares or (projection is not None and not selects(projection))
         self._skip = command.skip
         self._left = command.limit or -1
         self._limit = limit
@@ -125,6 +132,8 @@ class Aggregating:
     def __init__(self, storage: Storage, command: Aggregate, environment: Environment) -> None:
         stages = command.pipeline.stages
         self.plan: Plan | None = None
+        #: As of `Finding`.
+        self.shared = storage.shares or not all(hands_on(stage) for stage in stages)
         if stages and stages[0].source:
             self._reader = PipelineReader(ListReader([]), command.pipeline, environment)
             return
@@ -147,6 +156,22 @@ class Aggregating:
     def close(self) -> Flow[None]:
         """Give back what the aggregation holds."""
         yield from self._reader.close()
+
+
+def selects(projection: Projection) -> bool:
+    """Whether a projection puts no part of a document into its result twice, and nothing else."""
+    return not projection.root.computes and not projection.rewrites
+
+
+def hands_on(stage: Stage) -> bool:
+    """Whether what a stage gives is documents of its input, or selected from them, each once."""
+    match stage:
+        case Match() | SortStage() | Limit() | Skip():
+            return True
+        case Reshape(projection):
+            return selects(projection)
+        case _:
+            return False
 
 
 def count(storage: Storage, command: Count) -> Flow[int]:

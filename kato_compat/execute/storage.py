@@ -108,6 +108,8 @@ class Change:
     before: Stored | None
     after: Document | None
     generated: bool = False
+    #: The version that the document gets, where it must be known beforehand: see `Storage.foresee`.
+    version: Any = None
 
 
 class Storage(ABC):
@@ -116,6 +118,8 @@ class Storage(ABC):
     namespace: str
     #: The mapping of the collection, None for schema-less documents.
     spec: CollectionSpec | None = None
+    #: Whether reads share documents, or parts of them, with the storage or with one another.
+    shares: bool = False
 
     @abstractmethod
     def plan(self, access: Access) -> Plan:
@@ -135,6 +139,32 @@ class Storage(ABC):
 
         With `ordered` the list ends with the first outcome that is not `DONE`.
         """
+
+    def foresee(self, before: Stored | None, after: Document | None) -> tuple[Change, Stored | None] | None:
+        """A change with the document as it will stand once it is made; None if this storage cannot tell.
+
+        With it several changes of one document go in one `write`, each made from what the one before left.
+        """
+        return None
+
+    def prefetch(self, predicates: Sequence[Predicate]) -> Flow[list[list[Stored] | None]]:
+        """The candidates of many filters, in as few round trips as there can be; None for one that needs a scan."""
+        return [None] * len(predicates)
+        yield  # a flow without requests
+
+    def take(self, source: "Storage", replace: bool) -> Flow[bool | None]:
+        """Take over the documents and indexes of `source`, which is no more afterwards, in one step.
+
+        What stood here is replaced if `replace`; else it must not exist, and False says that it does. None if the
+        two storages cannot do it in one step (nothing is made).
+        """
+        return None
+        yield  # a flow without requests
+
+    def sweep(self) -> Flow[int]:
+        """Remove the documents that have expired; how many. Reads do not see them in any case."""
+        return 0
+        yield  # a flow without requests
 
     def identify(self, document: Document) -> Any:
         """The `_id` for a document that the caller gave none."""

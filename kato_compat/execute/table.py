@@ -5,17 +5,18 @@ not there. Scans move the pending rows first, push what they can of the filter, 
 MGET; where a filter and an order need Redis fields only, the columns are fetched late, for the documents that win.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from bson.objectid import ObjectId
 
-from kato_compat.execute.mapped import BATCH, MappedPlan, MappedReader, MappedStorage, Version
+from kato_compat.execute.mapped import MappedStorage, Version
 from kato_compat.execute.pending import Pending, Warehouse
 from kato_compat.execute.storage import Access, Placement, Plan, Reader, Stored
-from kato_compat.ir.predicate import ALWAYS, DocumentTest, Predicate, compile_predicate
-from kato_compat.ir.requests import CloseScan, Command, Execute, Flow, NextBlock, OpenScan, Pipeline, Select
+from kato_compat.execute.union import BATCH, MappedPlan, ScanPlan, TableReader
+from kato_compat.ir.predicate import ALWAYS, Predicate
+from kato_compat.ir.requests import Command, Execute, Flow, Pipeline, Select, alongside
 from kato_compat.ir.transact import Check, transact
 from kato_compat.mapping.keys import CATALOGUE, kato
 from kato_compat.mapping.spec import CollectionSpec
@@ -51,15 +52,6 @@ class Row:
 _STORED: Final = Row(_TABLE, None, None)
 
 
-@dataclass(frozen=True, slots=True)
-class ScanPlan:
-    """The scan of a table: the pushed condition, and whether columns are fetched late."""
-
-    where: Sql | None
-    late: bool
-    limit: int
-
-
 class TableStorage(MappedStorage):
     """One collection of one knowledge base whose spec has a table source. Making one does no I/O."""
 
@@ -68,6 +60,7 @@ class TableStorage(MappedStorage):
         self.warehouse = warehouse
         self.pending = Pending(spec, warehouse, database, collection)
         self._adopted = True
+        self._duplicates: tuple[tuple[tuple[Any, ...], ...], int] = ((), 0)
         self._columns = {**spec.columns, spec.key: Column(spec.key, ColumnType.STRING)}
 
     # planning
@@ -184,7 +177,9 @@ class TableStorage(MappedStorage):
             ("HMGET", self.pending.moving, *encoded),
             ("ZMSCORE", self.pending.gone, *encoded),
         )
-        raws, (waiting, moving, gone) = yield from self.raws_and(keys, asked, extra)
+        # What waits is read first: what it says of a row is no older than the row's counters.
+        raws, replies = yield from alongside(self.raws(keys, asked), extra, ahead=True)
+        waiting, moving, gone = replies if replies is not None else (yield Pipeline(extra))
         rows: dict[str, tuple[Row, Sequence[Any]]] = {}
         unknown: list[str] = []
         for position, key in enumerate(keys):
@@ -217,26 +212,6 @@ class TableStorage(MappedStorage):
                 stored.version = replace(stored.version, row=rows[key][0])
         by_key = dict(zip(there, documents, strict=True))
         return [by_key.get(key) for key in keys]
-
-    def raws_and(
-        self, keys: Sequence[str], names: Sequence[str], extra: tuple[Command, ...]
-    ) -> Flow[tuple[dict[str, list[Any]], list[Any]]]:
-        """`raws`, with the replies to further commands of the same round trip."""
-        inner = self.raws(keys, names)
-        try:
-            request = next(inner)
-        except StopIteration as stop:
-            replies = yield Pipeline(extra)
-            return stop.value, replies
-        assert isinstance(request, Pipeline)
-        replies = yield Pipeline(extra + request.commands)
-        more = replies[: len(extra)]
-        try:
-            request = inner.send(replies[len(extra) :])
-            while True:
-                request = inner.send((yield request))
-        except StopIteration as stop:
-            return stop.value, more
 
     def rows(self, keys: Sequence[str], columns: Sequence[str]) -> Flow[list[tuple[Any, ...]]]:
         """(key, columns ..) of the rows of `keys` in ClickHouse."""
@@ -296,15 +271,28 @@ class TableStorage(MappedStorage):
         yield from self.pending.flush()
 
     def mapped_count(self) -> Flow[int]:
-        """See `MappedStorage.mapped_count`."""
+        """See `MappedStorage.mapped_count`: each name once.
+
+        Finding duplicate rows reads every name. How many there are is remembered with the parts that they were
+        found in (any change of the data changes the parts or their rows), so that the next count reads no names.
+        """
         yield from self.prepared()
-        text = (
-            f"SELECT uniqExact({quote_name(self.spec.key)}) FROM {self.warehouse.table(self.pending.source).text}"
-            f" WHERE {quote_name(self.pending.source.tenant)} = %s"
-        )
-        statement = join(text, bind(self.kb_id, "String"))
+        parts: tuple[tuple[Any, ...], ...] = ()
+        if (yield from self.warehouse.has_parts(self.pending.source)):
+            statement = self._over_all("_part, count()", " GROUP BY _part ORDER BY _part")
+            parts = tuple((yield Select(statement.text, statement.parameters)))
+            if parts == self._duplicates[0]:
+                return int(sum(rows for _, rows in parts)) - self._duplicates[1]
+        statement = self._over_all(f"uniqExact({quote_name(self.spec.key)})")
         ((count,),) = yield Select(statement.text, statement.parameters)
+        self._duplicates = (parts, sum(rows for _, rows in parts) - count)
         return int(count)
+
+    def _over_all(self, listed: str, clauses: str = "") -> Sql:
+        """A SELECT over all rows of the knowledge base."""
+        source = self.pending.source
+        table, tenant = self.warehouse.table(source), Sql(quote_name(source.tenant))
+        return join(f"SELECT %s FROM %s WHERE %s = %s{clauses}", Sql(listed), table, tenant, bind(self.kb_id, "String"))
 
     def adopt(self) -> Flow[None]:
         """See `MappedStorage.adopt`: ClickHouse knows the keys, no index is needed."""
@@ -395,106 +383,3 @@ class TableStorage(MappedStorage):
         finally:
             yield from pending.release(token)
         return len(names)
-
-
-class TableReader(MappedReader):
-    """The rows of a table that SQL lets through with their Redis fields, then the document side."""
-
-    _storage: TableStorage
-
-    def __init__(self, storage: TableStorage, plan: Plan) -> None:
-        super().__init__(storage, plan)
-        self._scan: Any = None
-        self._rows: Iterator[tuple[Any, ...]] = iter(())
-        self._scanned = False
-
-    def _mapped(self) -> Flow[list[Stored] | None]:
-        private = self._private
-        if private.keys is not None or private.ids is not None:
-            return (yield from super()._mapped())
-        if self._scanned:
-            return None
-        scan: ScanPlan = private.private
-        if scan.late:
-            self._scanned = True
-            return (yield from self._late(scan))
-        columns = [name for name in self._storage.spec.columns if name in private.fields]
-        rows = yield from self._next(columns, scan)
-        if rows is None:
-            return None
-        return (yield from self._documents_of(rows, columns, private.fields))
-
-    def _next(self, columns: Sequence[str], scan: ScanPlan) -> Flow[list[tuple[Any, ...]] | None]:
-        """The next block of rows of the open scan."""
-        if self._scan is None:
-            yield from self._storage.prepared()
-            statement = self._storage.statement(columns, scan.where, scan.limit)
-            if 0 < scan.limit <= BATCH:
-                self._scanned = True
-                rows: list[tuple[Any, ...]] = yield Select(statement.text, statement.parameters)
-                return rows
-            self._scan = yield OpenScan(statement.text, statement.parameters)
-        rows = yield NextBlock(self._scan)
-        if not rows:
-            self._scanned = True
-            self._scan = None
-            return None
-        return rows
-
-    def _documents_of(
-        self, rows: list[tuple[Any, ...]], columns: Sequence[str], fields: Sequence[str]
-    ) -> Flow[list[Stored]]:
-        """The documents of rows, their Redis fields fetched in one round trip; rows deleted meanwhile are left out."""
-        storage = self._storage
-        access = self._plan.access
-        identified = access.fields is None or "_id" in access.fields
-        redis = [name for name in storage.spec.redis if access.writes or name in fields]
-        found: list[Stored] = []
-        for start in range(0, len(rows), BATCH):
-            block = rows[start : start + BATCH]
-            keys = [row[0] for row in block]
-            raws: dict[str, list[Any]] = {}
-            if redis or access.writes:
-                mark: Command = ("ZMSCORE", storage.pending.gone, *[key.encode() for key in keys])
-                raws, (gone,) = yield from storage.raws_and(keys, redis, (mark,))
-                if any(each is not None for each in gone):
-                    places = [place for place, each in enumerate(gone) if each is None]
-                    block = [block[place] for place in places]
-                    keys = [keys[place] for place in places]
-                    raws = {name: [raw[place] for place in places] for name, raw in raws.items()}
-            found.extend(storage.stored(keys, columns, [row[1:] for row in block], raws, identified, access.writes))
-        return found
-
-    def _late(self, scan: ScanPlan) -> Flow[list[Stored]]:
-        """The winners: keys and Redis fields of all rows first, then the columns of those that are kept."""
-        storage, plan = self._storage, self._plan
-        access = plan.access
-        assert access.sort is not None
-        runner = access.sort.compile()
-        test: DocumentTest | None = None if plan.residual == ALWAYS else compile_predicate(plan.residual)
-        wanted = predicate_fields(plan.residual) or frozenset()
-        wanted |= access.sort.roots
-        fields = [name for name in storage.spec.redis if name in wanted]
-        name = storage.spec.key
-        kept: list[Document] = []
-        while (rows := (yield from self._next((), scan))) is not None:
-            documents = [stored.document for stored in (yield from self._documents_of(rows, (), fields))]
-            kept.extend(documents if test is None else [document for document in documents if test(document)])
-            if len(kept) > 4 * access.limit + 4096:
-                kept = runner.top(kept, access.limit)
-        kept = runner.top(kept, access.limit)
-        keys = [document[name] for document in kept]
-        identified = access.fields is None or "_id" in access.fields
-        found: list[Stored] = []
-        for start in range(0, len(keys), BATCH):
-            block = yield from storage.read(keys[start : start + BATCH], self._private.fields, False, identified)
-            found.extend(stored for stored in block if stored is not None)
-        return found
-
-    def close(self) -> Flow[None]:
-        """See `Reader.close`."""
-        yield from super().close()
-        self._scanned = True
-        if self._scan is not None:
-            scan, self._scan = self._scan, None
-            yield CloseScan(scan)

@@ -17,6 +17,7 @@ from kato_compat.execute.storage import Access, Change, Outcome, Storage, Stored
 from kato_compat.ir.matching import in_server_order
 from kato_compat.ir.predicate import ALWAYS, compile_predicate, matched_index
 from kato_compat.ir.requests import Flow, Sleep
+from kato_compat.mapping.index import ID_INDEX, Index, is_new
 from kato_compat.parse.command import Delete, Find, Modify, Write, Written
 from kato_compat.values.document import Document, encode
 from kato_compat.values.equality import same
@@ -224,6 +225,25 @@ def find_all(storage: Storage, command: Find) -> Flow[list[Document]]:
     while (batch := (yield from finding.fetch())) is not None:
         found.extend(batch)
     return found
+
+
+def create_all(storage: Storage, indexes: Sequence[Index]) -> Flow[None]:
+    """Create several indexes: all of them or, where one is refused or cannot be built, none."""
+    existing = list((yield from storage.indexes())) or [ID_INDEX]
+    for index in indexes:
+        if is_new(existing, index):
+            existing.append(index)
+    if not indexes:
+        yield from storage.create()
+    created: list[str] = []
+    try:
+        for index in indexes:
+            if (yield from storage.create_index(index)):
+                created.append(index.name)
+    except OperationFailure:
+        for name in created:
+            yield from storage.drop_index(name)
+        raise
 
 
 def check_size(document: Document) -> None:

@@ -7,7 +7,7 @@ Only `kato_compat.stores` performs requests against a client library.
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
 T = TypeVar("T")
 
@@ -110,3 +110,35 @@ class Sleep:
 
 Request: TypeAlias = Pipeline | Select | OpenScan | NextBlock | CloseScan | InsertRows | Execute | Sleep
 Flow: TypeAlias = Generator[Request, Any, T]
+
+
+def alongside(
+    flow: Flow[T], commands: tuple[Command, ...], ahead: bool = False
+) -> Flow[tuple[T, list[Any] | None]]:
+    """`flow`, with `commands` in its first pipeline: after the flow's own, or `ahead` of them.
+
+    Returns the flow's result and the replies to `commands`, None if the flow made no pipeline.
+    """
+    replies: list[Any] | None = None
+    try:
+        request = next(flow)
+        while True:
+            joins = replies is None and isinstance(request, Pipeline)
+            if joins:
+                own = cast("Pipeline", request).commands
+                request = Pipeline(commands + own if ahead else own + commands)
+            try:
+                reply = yield request
+            except GeneratorExit:
+                flow.close()
+                raise
+            except BaseException as error:
+                request = flow.throw(error)
+                continue
+            if joins:
+                at = len(commands) if ahead else len(reply) - len(commands)
+                head, tail = reply[:at], reply[at:]
+                replies, reply = (head, tail) if ahead else (tail, head)
+            request = flow.send(reply)
+    except StopIteration as end:
+        return cast("T", end.value), replies

@@ -33,12 +33,6 @@ local function gather(head, names)
   return found
 end
 
-local function increase(key, amount, before)
-  local reply = redis.pcall('INCRBY', key, amount)
-  if type(reply) == 'table' then error({err = reply.err .. ' (key ' .. key .. ')'}) end
-  if before then undone_by('DECRBY', key, amount) else undone_by('DEL', key) end
-end
-
 local function put(key, field, value, before)
   redis.call('HSET', key, field, value)
   if before then undone_by('HSET', key, field, before) else undone_by('HDEL', key, field) end
@@ -104,6 +98,65 @@ local function decoded(text, key)
   local valid, value = pcall(cjson.decode, text)
   if not valid then fail(key, 'does not hold JSON') end
   return value
+end
+
+-- Counters by what they were: those that exist are checked here as INCRBY would, and written together at the end.
+local written, absent, fields = {}, {}, {}
+
+local function plain(before)
+  return #before < 16 and (before == '0' or string.match(before, '^-?[1-9]%d*$'))
+end
+
+local function increase(key, amount, before)
+  if before and not plain(before) then
+    local reply = redis.pcall('INCRBY', key, amount)
+    if type(reply) == 'table' then error({err = reply.err .. ' (key ' .. key .. ')'}) end
+    undone_by('DECRBY', key, amount)
+    return
+  end
+  if not before then absent[#absent + 1] = key end
+  written[#written + 1] = key
+  written[#written + 1] = string.format('%.0f', (before and tonumber(before) or 0) + amount)
+end
+
+local function increase_field(key, field, amount, before)
+  if before and not plain(before) then
+    local reply = redis.pcall('HINCRBY', key, field, amount)
+    if type(reply) == 'table' then error({err = reply.err .. ' (key ' .. key .. ')'}) end
+    undone_by('HINCRBY', key, field, -amount)
+    return
+  end
+  fields[key] = fields[key] or {}
+  table.insert(fields[key], field)
+  table.insert(fields[key], string.format('%.0f', (before and tonumber(before) or 0) + amount))
+end
+
+local function each(words, size, act)
+  for start = 1, #words, size do
+    local part = {}
+    for i = start, math.min(start + size - 1, #words) do part[#part + 1] = words[i] end
+    act(part)
+  end
+end
+
+-- MGET gives nothing for a key of another type, and MSET would overwrite it.
+local function check_absent()
+  each(absent, 1000, function(part)
+    if redis.call('EXISTS', unpack(part)) > 0 then
+      for _, key in ipairs(part) do
+        local reply = redis.pcall('GET', key)
+        if type(reply) == 'table' then error({err = reply.err .. ' (key ' .. key .. ')'}) end
+      end
+    end
+  end)
+end
+
+-- The last writes, which cannot fail any more.
+local function write()
+  for key, words in pairs(fields) do
+    each(words, 1000, function(part) redis.call('HSET', key, unpack(part)) end)
+  end
+  each(written, 1000, function(part) redis.call('MSET', unpack(part)) end)
 end
 
 local function string_of(text) return cjson.decode('[' .. text .. ']')[1] end
@@ -318,14 +371,15 @@ return whole(function()
     if unions[name] then unite(name, unions[name]) end
   end
   if #fresh > 0 then
-    local waiting = gather({'HMGET', KEYS[1]}, fresh)
-    local gone = gather({'ZMSCORE', KEYS[2]}, fresh)
-    for i, name in ipairs(fresh) do
-      put(KEYS[1], name, rows[i], waiting[i])
+    gather({'HMGET', KEYS[1]}, {fresh[1]})
+    for i, mark in ipairs(gather({'ZMSCORE', KEYS[2]}, fresh)) do
+      fields[KEYS[1]] = fields[KEYS[1]] or {}
+      table.insert(fields[KEYS[1]], fresh[i])
+      table.insert(fields[KEYS[1]], rows[i])
       -- A mark of zero is of a row that is still to be deleted in ClickHouse: it stays.
-      if gone[i] and tonumber(gone[i]) > 0 then
-        redis.call('ZREM', KEYS[2], name)
-        undone_by('ZADD', KEYS[2], gone[i], name)
+      if mark and tonumber(mark) > 0 then
+        redis.call('ZREM', KEYS[2], fresh[i])
+        undone_by('ZADD', KEYS[2], mark, fresh[i])
       end
     end
     increase(keys[3], #fresh, before[3])
@@ -335,39 +389,31 @@ return whole(function()
   increase(keys[2], tokens, before[2])
 
   -- The symbols.
-  local unlisted = gather({'ZMSCORE', KEYS[3]}, block.s)
+  local scores, unlisted = gather({'ZMSCORE', KEYS[3]}, block.s), {}
   local first = 4 + #names
   for at, symbol in ipairs(block.s) do
     local joins = joined[at]
     if not block.o[at] then
       if hashes then
-        local key = prefix .. 'symbols:freq'
-        redis.call('HINCRBY', key, symbol, gains[at])
-        if frequencies[at] then undone_by('HINCRBY', key, symbol, -gains[at]) else undone_by('HDEL', key, symbol) end
-        if joins then
-          key = prefix .. 'symbols:pmf'
-          redis.call('HINCRBY', key, symbol, #joins)
-          if memberships[at] then undone_by('HINCRBY', key, symbol, -#joins) else undone_by('HDEL', key, symbol) end
-        end
+        increase_field(prefix .. 'symbols:freq', symbol, gains[at], frequencies[at])
+        if joins then increase_field(prefix .. 'symbols:pmf', symbol, #joins, memberships[at]) end
       else
         increase(keys[first + 2 * at - 1], gains[at], before[first + 2 * at - 1])
         if joins then increase(keys[first + 2 * at], #joins, before[first + 2 * at]) end
       end
-      if not unlisted[at] then
-        redis.call('ZADD', KEYS[3], block.c[at], symbol)
-        undone_by('ZREM', KEYS[3], symbol)
+      if not scores[at] then
+        unlisted[#unlisted + 1] = block.c[at]
+        unlisted[#unlisted + 1] = symbol
       end
     end
     if joins then
       local key = prefix .. 'symbol_to_patterns:' .. symbol
-      local there = #joins > 1 and gather({'SMISMEMBER', key}, joins)
-      if redis.call('SADD', key, unpack(joins)) > 0 then
-        for i, name in ipairs(joins) do
-          if not there or there[i] == 0 then undone_by('SREM', key, name) end
-        end
-      end
+      redis.call('SADD', key, unpack(joins))
+      -- None of these patterns was known: whatever the set said of them before was stale.
+      undone_by('SREM', key, unpack(joins))
     end
   end
+  check_absent()
   for _, sum in ipairs(sums) do
     local text = number(sum[4])
     if not text then fail(sum[1], 'would hold no finite number') end
@@ -382,6 +428,8 @@ return whole(function()
       undone_by('SREM', KEYS[6], listed[i])
     end
   end
+  each(unlisted, 1000, function(part) redis.call('ZADD', KEYS[3], unpack(part)) end)
+  write()
   reply[1] = redis.call('HLEN', KEYS[1])
   return reply
 end)

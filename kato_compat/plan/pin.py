@@ -1,38 +1,42 @@
 """Pinning: the values that a filter fixes a field to by equality or `$in`."""
 
-from typing import Any
+from typing import Any, Final
 
 from kato_compat.ir.predicate import And, AtPath, Constant, Or, Predicate
 from kato_compat.operators.query.comparison import Eq, In
+from kato_compat.values.collation import Collation
 from kato_compat.values.identity import identity
 
+#: Types of operands that match more than values equal to them: null matches missing, an array its elements too.
+_OPEN: Final = frozenset({type(None), list})
 
-def pinned(predicate: Predicate, path: tuple[str, ...]) -> list[Any] | None:
+
+def pinned(predicate: Predicate, path: tuple[str, ...], collation: Collation | None = None) -> list[Any] | None:
     """The only values that the field at `path` of a matching document can have or hold, None if not fixed.
 
     The values are a superset condition: the filter must still be checked. None for values whose equality also
     matches other documents (null matches missing; a regular expression matches many). An empty list is a
-    contradiction: nothing can match.
+    contradiction: nothing can match. Only comparisons by `collation` (None: binary) count.
     """
     match predicate:
-        case AtPath(at, Eq(operand, None)) if at == path:
-            return [operand] if _exact(operand) else None
-        case AtPath(at, In(collation=None) as test) if at == path:
+        case AtPath(at, Eq(operand, order)) if at == path and order == collation:
+            return [operand] if type(operand) not in _OPEN else None
+        case AtPath(at, In() as test) if at == path and test.collation == collation:
             values = None if test.patterns else test.values
-            if values is None or not all(_exact(value) for value in values):
+            if values is None or not _OPEN.isdisjoint(map(type, values)):
                 return None
             return list(values)
         case And(terms):
             best: list[Any] | None = None
             for term in terms:
-                found = pinned(term, path)
+                found = pinned(term, path, collation)
                 if found is not None and (best is None or len(found) < len(best)):
                     best = found
             return best
         case Or(terms):
             together: list[Any] = []
             for term in terms:
-                found = pinned(term, path)
+                found = pinned(term, path, collation)
                 if found is None:
                     return None
                 together.extend(found)
@@ -41,10 +45,6 @@ def pinned(predicate: Predicate, path: tuple[str, ...]) -> list[Any] | None:
             return []
         case _:
             return None
-
-
-def _exact(value: Any) -> bool:
-    return value is not None and not isinstance(value, list)
 
 
 def pinned_ids(predicate: Predicate) -> tuple[bytes, ...] | None:

@@ -45,9 +45,7 @@ def test_sentences_are_clean() -> None:
     dirty = [
         sentence
         for sentence in sentences()
-        if sentence != " ".join(sentence.split())
-        or not sentence.isascii()
-        or any(mark in sentence for mark in '"_*\r')
+        if sentence != " ".join(sentence.split()) or not sentence.isascii() or any(mark in sentence for mark in '"_*\r')
     ]
     assert dirty == []
 
@@ -69,8 +67,10 @@ def test_each_call_reads_from_the_beginning() -> None:
         ("Is he married?", [["is"], ["he"], ["married"], ["?"]]),
         ("Oh! said Lydia.", [["oh"], ["said"], ["lydia"], ["."]]),
         ("Mr. Bennet, you don't!", [["mr"], ["bennet"], ["you"], ["don't"], ["!"]]),
-        ("My sisters' ball, to-day--no, to-morrow.",
-         [["my"], ["sisters"], ["ball"], ["to-day"], ["no"], ["to-morrow"], ["."]]),
+        (
+            "My sisters' ball, to-day--no, to-morrow.",
+            [["my"], ["sisters"], ["ball"], ["to-day"], ["no"], ["to-morrow"], ["."]],
+        ),
         ("(Asked too!)", [["asked"], ["too"], ["!"]]),
         ("The ----shire in 1812.", [["the"], ["shire"], ["in"], ["1812"], ["."]]),
         ("\u201cIt isn\u2019t so.\u201d", [["it"], ["isn't"], ["so"], ["."]]),

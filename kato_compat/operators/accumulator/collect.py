@@ -56,7 +56,7 @@ class SetState(State):
         return list(self._values.values())
 
 
-class CollatedSetState:
+class CollatedSetState(State):
     """The state of `$addToSet` where strings compare by a collation."""
 
     __slots__ = ("_key", "_values")

@@ -109,7 +109,7 @@ class MinState(State):
         return self._value
 
 
-class CollatedState:
+class CollatedState(State):
     """The state of `$max` (`greatest`) and `$min` where strings compare by a collation."""
 
     __slots__ = ("_best", "_greatest", "_key", "_value")

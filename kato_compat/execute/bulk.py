@@ -1,0 +1,254 @@
+"""Making many writes in few round trips: a block of them is read, applied and written as one.
+
+The candidates of a block are read in one batch and every write is applied to them in order, each to what the ones
+before it left; then all changes go to the storage in one ordered write. What was made before the first that fails
+stands; that one is made alone, which finds out why, and the rest begins a new block. So the outcome is that of
+writing one after another.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from pymongo.errors import OperationFailure
+
+from kato_compat.execute.storage import Change, Outcome, Storage, Stored
+from kato_compat.execute.writing import check_size, delete, insert, update, upserted
+from kato_compat.ir.matching import in_server_order
+from kato_compat.ir.predicate import ALWAYS, And, AtPath, Predicate, compile_predicate, matched_index
+from kato_compat.ir.requests import Flow
+from kato_compat.parse.command import Delete, Write, Written
+from kato_compat.plan.pin import pinned
+from kato_compat.values.document import Document
+from kato_compat.values.equality import same
+from kato_compat.values.identity import identity
+from kato_compat.values.paths import Path, iterate
+
+#: Requests of one block.
+BLOCK: Final = 1000
+#: The block that follows one which had to be cut short at its beginning.
+_SMALL: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """A document to insert, and whether its `_id` was generated (see `Change.generated`)."""
+
+    document: Document
+    generated: bool = False
+
+
+Request: TypeAlias = Insert | Write | Delete | OperationFailure
+#: What became of a request: an update's `Written`, how many were deleted, an insertion's `DONE`, or its error.
+Result: TypeAlias = Written | int | Outcome | OperationFailure
+
+
+def bulk(storage: Storage, requests: Sequence[Request], ordered: bool = True) -> Flow[list[Result]]:
+    """Make `requests` in order; the result of each, with `ordered` up to the first error."""
+    results: list[Result] = []
+    size = BLOCK
+    while len(results) < len(requests):
+        start = len(results)
+        window = requests[start : start + size]
+        if all(isinstance(request, Insert) for request in window):
+            found = yield from _insert(storage, window, ordered)
+        else:
+            found = yield from _Block(storage).run(window)
+            size = min(BLOCK, max(_SMALL, 2 * len(found)))
+            if len(found) < len(window):
+                found.append((yield from _alone(storage, window[len(found)])))
+        results.extend(found)
+        if ordered and any(isinstance(each, OperationFailure) for each in found):
+            break
+    return results
+
+
+def _insert(storage: Storage, window: Sequence[Request], ordered: bool) -> Flow[list[Result]]:
+    inserts = [request for request in window if isinstance(request, Insert)]
+    generated = {place for place, each in enumerate(inserts) if each.generated}
+    outcomes: list[Result] = []
+    outcomes.extend((yield from insert(storage, [each.document for each in inserts], ordered, generated)))
+    return outcomes
+
+
+def _alone(storage: Storage, request: Request) -> Flow[Result]:
+    try:
+        match request:
+            case Insert(document, generated):
+                (outcome,) = yield from insert(storage, [document], generated=(0,) if generated else ())
+                return outcome
+            case Write():
+                return (yield from update(storage, request))
+            case Delete():
+                deleted, _ = yield from delete(storage, request)
+                return deleted
+            case _:
+                return request
+    except OperationFailure as error:
+        return error
+
+
+@dataclass(slots=True)
+class _Overlay:
+    """The documents that a block has changed so far, found by their keys and by the values that filters pin."""
+
+    documents: dict[bytes, Stored | None] = field(default_factory=dict)
+    tracked: dict[Path, dict[bytes, dict[bytes, None]]] = field(default_factory=dict)
+
+    def put(self, key: bytes, stored: Stored | None) -> None:
+        """Note that the document of `key` is now `stored`."""
+        self.documents[key] = stored
+        if stored is not None:
+            for path, values in self.tracked.items():
+                _track(path, values, key, stored)
+
+    def candidates(self, path: Path, wanted: Sequence[object]) -> list[bytes]:
+        """The keys of documents that had one of `wanted` at `path` at some time."""
+        values = self.tracked.get(path)
+        if values is None:
+            values = self.tracked[path] = {}
+            for key, stored in self.documents.items():
+                if stored is not None:
+                    _track(path, values, key, stored)
+        return [key for value in wanted for key in values.get(identity(value), ())]
+
+
+def _track(path: Path, values: dict[bytes, dict[bytes, None]], key: bytes, stored: Stored) -> None:
+    for value, _ in iterate(stored.document, path):
+        values.setdefault(identity(value), {})[key] = None
+
+
+class _Block:
+    """One block of requests."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._overlay = _Overlay()
+        self._changes: list[Change] = []
+        self._owners: list[int] = []
+        self._results: list[Result] = []
+
+    def run(self, requests: Sequence[Request]) -> Flow[list[Result]]:
+        """Make as many of the first requests as go together; their results."""
+        writes = [each for each in requests if isinstance(each, Write | Delete)]
+        found = iter((yield from self._storage.prefetch([each.predicate for each in writes])))
+        for request in requests:
+            candidates = next(found) if isinstance(request, Write | Delete) else []
+            try:
+                if candidates is None or not self._apply(request, candidates):
+                    break
+            except OperationFailure:
+                # It is made alone, behind all that came before it, and fails again.
+                break
+        if not self._changes:
+            return self._results
+        outcomes = yield from self._storage.write(self._changes, ordered=True)
+        if outcomes[-1] is not Outcome.DONE:
+            del self._results[self._owners[len(outcomes) - 1] :]
+        for change, owner in zip(self._changes, self._owners, strict=True):
+            if owner < len(self._results) and change.before is None and change.after is not None:
+                written = self._results[owner]
+                if isinstance(written, Written):
+                    # The storage may have given it another `_id` than the one that was proposed.
+                    written.upserted = change.after["_id"]
+        return self._results
+
+    def _apply(self, request: Request, candidates: list[Stored]) -> bool:
+        """Apply one request to the documents as they are by now; False if it does not go with the others."""
+        match request:
+            case Insert(document, generated):
+                check_size(document)
+                result: Result = Outcome.DONE
+                changed = self._change(None, document, generated)
+            case Delete():
+                matched = self._matching(request, candidates)
+                if matched is None:
+                    return False
+                result = len(matched)
+                changed = not matched or self._change(matched[0], None)
+            case Write():
+                matched = self._matching(request, candidates)
+                if matched is None:
+                    return False
+                if matched:
+                    result, changed = self._updated(request, matched[0])
+                elif request.seed is None:
+                    result, changed = Written(), True
+                else:
+                    document, generated = upserted(self._storage, request)
+                    result = Written(upserted=document["_id"], inserted=True, after=document)
+                    changed = self._change(None, document, generated)
+            case _:
+                return False
+        if changed:
+            self._results.append(result)
+        return changed
+
+    def _updated(self, command: Write, stored: Stored) -> tuple[Written, bool]:
+        position = matched_index(in_server_order(command.predicate)) if command.update.needs_position else None
+        before = stored.document
+        after = command.update.apply(before, position=None if position is None else position(before))
+        if same(before, after):
+            return Written(matched=1, before=before, after=before), True
+        check_size(after)
+        return Written(matched=1, modified=1, before=before, after=after), self._change(stored, after)
+
+    def _change(self, before: Stored | None, after: Document | None, generated: bool = False) -> bool:
+        foreseen = self._storage.foresee(before, after)
+        if foreseen is None:
+            key = before.key if before is not None else identity(after["_id"] if after is not None else None)
+            change, stored = Change(before, after, generated), None if after is None else Stored(key, None, after)
+        else:
+            change, stored = foreseen
+            key = before.key if before is not None else stored.key if stored is not None else b""
+        if before is None and self._overlay.documents.get(key) is not None:
+            return False  # the `_id` is taken by a document of this very block
+        self._changes.append(change)
+        self._owners.append(len(self._results))
+        self._overlay.put(key, stored)
+        return True
+
+    def _matching(self, command: Write | Delete, candidates: list[Stored]) -> list[Stored] | None:
+        """The document that a request is about, at most one; None where it must be made alone."""
+        test = compile_predicate(command.predicate)
+        overlay = self._overlay
+        found: dict[bytes, Stored] = {}
+        touched = False
+        for stored in candidates:
+            current: Stored | None = stored
+            if stored.key in overlay.documents:
+                touched = True
+                current = overlay.documents[stored.key]
+            if current is not None and test(current.document):
+                found[stored.key] = current
+        if overlay.documents:
+            pin = _pin(command.predicate)
+            if pin is None:
+                return None
+            for key in overlay.candidates(*pin):
+                current = overlay.documents[key]
+                if key not in found and current is not None and test(current.document):
+                    touched = True
+                    found[key] = current
+        matched = list(found.values())
+        if touched and not self._storage.foresees:
+            return None
+        if len(matched) > 1 and (command.multi or touched):
+            return None
+        if command.sort is not None and len(matched) > 1:
+            order = command.sort.compile().key
+            matched.sort(key=lambda stored: order(stored.document))
+        return matched[:1]
+
+
+def _pin(predicate: Predicate) -> tuple[Path, list[object]] | None:
+    """A path and the values that a filter pins it to, `_id` before others; None if there is none."""
+    if predicate == ALWAYS:
+        return None
+    terms = predicate.terms if isinstance(predicate, And) else (predicate,)
+    paths = dict.fromkeys([("_id",), *[term.path for term in terms if isinstance(term, AtPath)]])
+    for path in paths:
+        values = pinned(predicate, path)
+        if values is not None:
+            return path, list(values)
+    return None

@@ -1,0 +1,203 @@
+"""Indexes of the document side: creating and dropping them while writers go on, expiry, and reads by many filters."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from bson.datetime_ms import DatetimeMS
+from pymongo.errors import OperationFailure
+
+from kato_compat.errors import fail
+from kato_compat.execute.scanning import BATCH, ScanReader, key_of, member
+from kato_compat.execute.steps import BUILD, LOOKUP
+from kato_compat.execute.storage import Access, Change, Outcome, Stored
+from kato_compat.ir.predicate import Predicate
+from kato_compat.ir.requests import Argument, Call, Command, Flow, Pipeline
+from kato_compat.mapping.index import ID_INDEX, Index, duplicate_key, is_new
+from kato_compat.plan.indexes import Lookup
+from kato_compat.values.order import DATE
+from kato_compat.values.sortable import LAST, bounds, inverted
+
+if TYPE_CHECKING:
+    from kato_compat.execute.documents import DocumentStorage
+
+#: The option that marks an index whose entries are not complete yet.
+BUILDING: Final = "building"
+#: The most documents that one filter of a batched read may have as candidates.
+_CANDIDATES: Final = 100
+
+
+def create(storage: "DocumentStorage", index: Index) -> Flow[bool]:
+    """See `Storage.create_index`.
+
+    An index is announced first, so that every write from then on keeps its entries; then those of the documents that
+    were there are added, and if two collide in a unique one the announcement is taken back. Until it is built no read
+    uses it; one whose building was interrupted is built anew.
+    """
+    building = replace(index, options={**index.options, BUILDING: True})
+    while True:
+        definitions = yield from storage.definitions(reload=True)
+        others = tuple(each for each in definitions.indexes if each != building)
+        if not is_new(list(others), index):
+            return False
+        if (yield from storage.define(definitions, (*others, building))):
+            break
+    try:
+        yield from _build(storage, building)
+    except OperationFailure:
+        yield from _discard(storage, building)
+        raise
+    while True:
+        definitions = yield from storage.definitions(reload=True)
+        finished = tuple(index if each == building else each for each in definitions.indexes)
+        if (yield from storage.define(definitions, finished)):
+            return True
+
+
+def drop(storage: "DocumentStorage", name: str) -> Flow[None]:
+    """See `Storage.drop_index`."""
+    if name == ID_INDEX.name:
+        raise fail(72, "cannot drop _id index")
+    while True:
+        definitions = yield from storage.definitions(reload=True)
+        gone = next((index for index in definitions.indexes if index.name == name), None)
+        if gone is None:
+            raise fail(27, f"index not found with name [{name}]")
+        if (yield from _remove(storage, gone)):
+            return
+
+
+def _discard(storage: "DocumentStorage", index: Index) -> Flow[None]:
+    """Take back the announcement of an index, if it is still there."""
+    while index in (yield from storage.definitions(reload=True)).indexes:
+        if (yield from _remove(storage, index)):
+            return
+
+
+def _remove(storage: "DocumentStorage", index: Index) -> Flow[bool]:
+    definitions = yield from storage.definitions()
+    kept = tuple(each for each in definitions.indexes if each.name != index.name)
+    command: Command = ("DEL", storage.index_key(index))
+    return (yield from storage.define(definitions, kept, command))
+
+
+def _build(storage: "DocumentStorage", index: Index) -> Flow[None]:
+    reader = ScanReader(storage)
+    while (batch := (yield from reader.fetch())) is not None:
+        left = batch
+        while left:
+            changed = yield from _enter(storage, index, left)
+            left = []
+            for stored in changed:
+                current = yield from storage.again(stored)
+                if current is not None:
+                    left.append(current)
+
+
+def _enter(storage: "DocumentStorage", index: Index, batch: list[Stored]) -> Flow[list[Stored]]:
+    """Add the entries of documents to an index; those that have changed since they were read are given back."""
+    definitions = yield from storage.definitions()
+    all_entries = [index.entries(stored.document) for stored in batch]
+    arguments: list[Argument] = []
+    for stored, entries in zip(batch, all_entries, strict=True):
+        arguments.extend((stored.key, stored.version, len(entries.keys) + entries.multikey))
+        for each in entries.keys:
+            arguments.extend((each, member(each, stored.version, stored.key)))
+        if entries.multikey:
+            arguments.extend((b"", b"\x00"))
+    keys = (storage.docs, storage.meta, storage.index_key(index))
+    while True:
+        if index not in definitions.indexes:
+            raise fail(276, f"Index build failed: index {index.name!r} was dropped while it was built")
+        call = Call(BUILD, keys, (definitions.state or b"", int(index.unique), *arguments))
+        (reply,) = yield Pipeline((call,))
+        if reply != -1:
+            break
+        definitions = yield from storage.definitions(reload=True)
+    changed: list[Stored] = []
+    for stored, entries, outcome in zip(batch, all_entries, reply, strict=True):
+        if outcome > 0:
+            raise duplicate_key(index, list(entries.keys.values())[outcome - 1], storage.namespace)
+        if outcome < 0:
+            changed.append(stored)
+    return changed
+
+
+def remove_expired(storage: "DocumentStorage", index: Index, now: int) -> Flow[int]:
+    """Delete the documents that have expired by an index at `now` (milliseconds); how many."""
+    seconds = index.seconds
+    if seconds is None:
+        return 0
+    low, _ = bounds(DATE)
+    last = index.encode(0, DatetimeMS(int(now - seconds * 1000)))
+    if index.descending(0):
+        low, high = last, bytes([inverted(low)[0] + 1])
+    else:
+        high = last + LAST
+    removed = 0
+    keys = (storage.docs, storage.meta, storage.index_key(index))
+    while True:
+        ((_, _, _, _, members, values),) = yield Pipeline((Call(LOOKUP, keys, (BATCH, 0, 0, low, high)),))
+        found = {
+            key: storage.stored(key, value)
+            for key, value in zip(map(key_of, members), values, strict=True)
+            if value is not None
+        }
+        expired = [stored for stored in found.values() if index.expired(stored.document, now)]
+        if expired:
+            outcomes = yield from storage.write([Change(stored, None) for stored in expired], ordered=False)
+            removed += sum(outcome is Outcome.DONE for outcome in outcomes)
+        if len(members) < BATCH:
+            return removed
+        low = members[-1] + b"\x00"
+
+
+def prefetch(storage: "DocumentStorage", predicates: Sequence[Predicate]) -> Flow[list[list[Stored] | None]]:
+    """See `Storage.prefetch`. The definitions must be known."""
+    while True:
+        plans = [storage.plan(Access(predicate, writes=True)).private for predicate in predicates]
+        ids = tuple(dict.fromkeys(key for plan in plans if isinstance(plan, tuple) for key in plan))
+        lookups = {place: plan for place, plan in enumerate(plans) if isinstance(plan, Lookup)}
+        commands: list[Command | Call] = [storage.head()]
+        if ids:
+            commands.append(("HMGET", storage.docs, *ids))
+        for lookup in lookups.values():
+            keys = (storage.docs, storage.meta, storage.index_key(lookup.index))
+            flat = [bound for each in lookup.ranges for bound in each]
+            commands.append(Call(LOOKUP, keys, (_CANDIDATES, 0, 0, *flat)))
+        replies = yield Pipeline(tuple(commands))
+        known = yield from storage.definitions()
+        if replies[0][0] == known.state:
+            break
+        yield from storage.definitions(reload=True)
+    found: dict[bytes, Stored] = {}
+    if ids:
+        for key, value in zip(ids, replies[1], strict=True):
+            if value is not None:
+                found[key] = storage.stored(key, value)
+    candidates: list[list[Stored] | None] = [
+        [found[key] for key in plan if key in found] if isinstance(plan, tuple) else None for plan in plans
+    ]
+    for (place, lookup), reply in zip(lookups.items(), replies[1 + bool(ids) :], strict=True):
+        candidates[place] = _candidates(storage, lookup, reply, found)
+    if storage.expiring:
+        for each in candidates:
+            if each is not None:
+                each[:] = storage.alive(each)
+    return candidates
+
+
+def _candidates(
+    storage: "DocumentStorage", lookup: Lookup, reply: list[Any], found: dict[bytes, Stored]
+) -> list[Stored] | None:
+    _, _, arrays, _, members, values = reply
+    if len(members) >= _CANDIDATES or (arrays and lookup.loose != lookup.ranges):
+        return None
+    here: dict[bytes, Stored] = {}
+    for key, value in zip(map(key_of, members), values, strict=True):
+        if value is not None and key not in here:
+            here[key] = found.setdefault(key, storage.stored(key, value))
+    return list(here.values())
+
+
+__all__ = ["BUILDING", "create", "drop", "prefetch", "remove_expired"]

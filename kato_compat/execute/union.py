@@ -1,0 +1,242 @@
+"""Readers of mapped collections: the mapped side first, then the document side, so that no move is missed.
+
+Whether the document side holds anything at all is asked in the pipeline that reads the mapped side by key, behind
+those reads: while it is empty it costs no round trip.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from bson.objectid import ObjectId
+
+from kato_compat.execute.storage import Plan, Reader, Stored
+from kato_compat.ir.predicate import ALWAYS, DocumentTest, compile_predicate
+from kato_compat.ir.requests import CloseScan, Flow, NextBlock, OpenScan, Pipeline, Select, alongside
+from kato_compat.mapping.field import Raw
+from kato_compat.plan.access import predicate_fields
+from kato_compat.sql.fragment import Sql
+from kato_compat.values.document import Document
+
+if TYPE_CHECKING:
+    from kato_compat.execute.mapped import MappedStorage
+    from kato_compat.execute.table import TableStorage
+
+#: Keys per round trip.
+BATCH: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class MappedPlan:
+    """How the mapped side is read: by `keys`, by `ids`, or all of it (both None); an empty tuple is a contradiction."""
+
+    keys: tuple[str, ...] | None
+    ids: tuple[ObjectId, ...] | None
+    fields: tuple[str, ...]
+    documents: Plan
+    private: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScanPlan:
+    """The scan of a table: the pushed condition, whether columns are fetched late, and the rows wanted (0: all)."""
+
+    where: Sql | None
+    late: bool
+    limit: int
+
+
+class MappedReader(Reader):
+    """The documents of the mapped side, then those of the document side that match."""
+
+    def __init__(self, storage: "MappedStorage", plan: Plan) -> None:
+        self._storage = storage
+        self._plan = plan
+        self._private: MappedPlan = plan.private
+        access = plan.access
+        self._identified = access.fields is None or "_id" in access.fields
+        self._keys: Iterator[tuple[str, ...]] | None = None
+        self._start: bytes = b"-inf"
+        self._documents: Reader | None = None
+        self._bare = False  # the document side was empty when the mapped side had been read
+        self._test: DocumentTest | None = None
+        self._done = False
+
+    def fetch(self) -> Flow[list[Stored] | None]:
+        """See `Reader.fetch`."""
+        if self._done:
+            return None
+        if self._documents is None:
+            batch = yield from self._mapped()
+            if batch is not None:
+                return batch
+            if self._bare:
+                self._done = True
+                return None
+            self._documents = self._storage.documents.open(self._private.documents)
+            if self._plan.residual is not self._plan.access.predicate:
+                # What the mapped side answered itself was not checked there yet.
+                self._test = compile_predicate(self._plan.access.predicate)
+        found = yield from self._documents.fetch()
+        test = self._test
+        if found is None or test is None:
+            return found
+        return [stored for stored in found if test(stored.document)]
+
+    def _mapped(self) -> Flow[list[Stored] | None]:
+        keys = yield from self._next_keys()
+        if keys is None:
+            return None
+        storage = self._storage
+        reading = storage.read(keys, self._private.fields, self._plan.access.writes, self._identified)
+        found, replies = yield from alongside(reading, (("EXISTS", storage.documents.docs),))
+        self._bare = replies == [0] and self._sure(found)
+        return [stored for stored in found if stored is not None]
+
+    def _sure(self, found: list[Stored | None]) -> bool:
+        """Whether the pipeline that asked for the document side was the last to read the mapped side."""
+        return True
+
+    def _next_keys(self) -> Flow[tuple[str, ...] | None]:
+        plan = self._private
+        if plan.keys is None and plan.ids is None:
+            return (yield from self._enumerated())
+        if self._keys is None:
+            keys = plan.keys if plan.keys is not None else (yield from self._storage.by_ids(plan.ids or ()))
+            self._keys = iter([keys[start : start + BATCH] for start in range(0, len(keys), BATCH)])
+        return next(self._keys, None)
+
+    def _enumerated(self) -> Flow[tuple[str, ...] | None]:
+        if self._start == b"":
+            return None
+        yield from self._storage.adopt()
+        (reply,) = yield Pipeline(
+            (("ZRANGE", self._storage.index, self._start, "+inf", "BYSCORE", "LIMIT", 0, BATCH, "WITHSCORES"),)
+        )
+        if reply and isinstance(reply[0], list):
+            reply = [part for pair in reply for part in pair]
+        members, scores = reply[0::2], reply[1::2]
+        # Scores are 53 bits of a hash: two keys of one collection do not share one.
+        self._start = b"(%d" % int(scores[-1]) if len(members) == BATCH else b""
+        return tuple(member.decode() for member in members)
+
+    def close(self) -> Flow[None]:
+        """See `Reader.close`."""
+        self._done = True
+        self._keys = iter(())
+        self._start = b""
+        if self._documents is not None:
+            yield from self._documents.close()
+
+
+class TableReader(MappedReader):
+    """The rows of a table that SQL lets through with their Redis fields, then the document side."""
+
+    _storage: "TableStorage"
+
+    def __init__(self, storage: "TableStorage", plan: Plan) -> None:
+        super().__init__(storage, plan)
+        self._scan: Any = None
+        self._scanned = False
+
+    def _mapped(self) -> Flow[list[Stored] | None]:
+        private = self._private
+        if private.keys is not None or private.ids is not None:
+            return (yield from super()._mapped())
+        if self._scanned:
+            return None
+        scan: ScanPlan = private.private
+        if scan.late:
+            return (yield from self._late(scan))
+        columns = [name for name in self._storage.spec.columns if name in private.fields]
+        rows = yield from self._next(columns, scan)
+        if rows is None:
+            return None
+        return (yield from self._documents_of(rows, columns, private.fields, self._identified))
+
+    def _sure(self, found: list[Stored | None]) -> bool:
+        """See `MappedReader._sure`: a row that ClickHouse did not have may have moved before it was asked."""
+        return None not in found
+
+    def _next(self, columns: Sequence[str], scan: ScanPlan) -> Flow[list[tuple[Any, ...]] | None]:
+        """The next block of rows of the open scan."""
+        if self._scan is None:
+            yield from self._storage.prepared()
+            statement = self._storage.statement(columns, scan.where, scan.limit)
+            if 0 < scan.limit <= BATCH:
+                self._scanned = True
+                rows: list[tuple[Any, ...]] = yield Select(statement.text, statement.parameters)
+                return rows
+            self._scan = yield OpenScan(statement.text, statement.parameters)
+        rows = yield NextBlock(self._scan)
+        if not rows:
+            self._scanned = True
+            self._scan = None
+            return None
+        return rows
+
+    def _documents_of(
+        self, rows: list[tuple[Any, ...]], columns: Sequence[str], fields: Sequence[str], identified: bool
+    ) -> Flow[list[Stored]]:
+        """The documents of rows, their Redis fields fetched in batches; rows deleted meanwhile are left out."""
+        storage = self._storage
+        writes = self._plan.access.writes
+        redis = [name for name in storage.spec.redis if writes or name in fields]
+        if not redis and not writes:
+            return storage.stored([row[0] for row in rows], columns, [row[1:] for row in rows], {}, identified, False)
+        found: list[Stored] = []
+        for start in range(0, len(rows), BATCH):
+            block = rows[start : start + BATCH]
+            keys = [row[0] for row in block]
+            count = ("ZCARD", storage.pending.gone)
+            raws, replies = yield from alongside(storage.raws(keys, redis), (count,))
+            if replies != [0]:
+                block, keys, raws = yield from self._alive(block, keys, raws)
+            found.extend(storage.stored(keys, columns, [row[1:] for row in block], raws, identified, writes))
+        return found
+
+    def _alive(
+        self, rows: list[tuple[Any, ...]], keys: list[str], raws: dict[str, list[Raw]]
+    ) -> Flow[tuple[list[tuple[Any, ...]], list[str], dict[str, list[Raw]]]]:
+        """Those that are not marked as deleted."""
+        (marks,) = yield Pipeline((("ZMSCORE", self._storage.pending.gone, *[key.encode() for key in keys]),))
+        if all(mark is None for mark in marks):
+            return rows, keys, raws
+        places = [place for place, mark in enumerate(marks) if mark is None]
+        kept = {name: [raw[place] for place in places] for name, raw in raws.items()}
+        return [rows[place] for place in places], [keys[place] for place in places], kept
+
+    def _late(self, scan: ScanPlan) -> Flow[list[Stored]]:
+        """The winners: keys and Redis fields of all rows first, then the columns of those that are kept."""
+        storage, plan = self._storage, self._plan
+        access = plan.access
+        assert access.sort is not None
+        runner = access.sort.compile()
+        test: DocumentTest | None = None if plan.residual == ALWAYS else compile_predicate(plan.residual)
+        wanted = predicate_fields(plan.residual) or frozenset()
+        wanted |= access.sort.roots
+        fields = [name for name in storage.spec.redis if name in wanted]
+        name = storage.spec.key
+        kept: list[Document] = []
+        while (rows := (yield from self._next((), scan))) is not None:
+            documents = [each.document for each in (yield from self._documents_of(rows, (), fields, "_id" in wanted))]
+            kept.extend(documents if test is None else [document for document in documents if test(document)])
+            if len(kept) > 4 * access.limit + 4096:
+                kept = runner.top(kept, access.limit)
+        kept = runner.top(kept, access.limit)
+        keys = [document[name] for document in kept]
+        found: list[Stored] = []
+        for start in range(0, len(keys), BATCH):
+            block = yield from storage.read(
+                keys[start : start + BATCH], self._private.fields, False, self._identified
+            )
+            found.extend(stored for stored in block if stored is not None)
+        return found
+
+    def close(self) -> Flow[None]:
+        """See `Reader.close`."""
+        yield from super().close()
+        self._scanned = True
+        if self._scan is not None:
+            scan, self._scan = self._scan, None
+            yield CloseScan(scan)
