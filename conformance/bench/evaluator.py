@@ -72,7 +72,7 @@ def evaluator(count: int, budget: float, say: Callable[[str], Any]) -> str:
     import mongomock
 
     orders, customers = data.orders(count), data.customers(count)
-    other = mongomock.MongoClient().bench
+    other: Any = mongomock.MongoClient().bench
     other.orders.insert_many(copy.deepcopy(orders))
     other.customers.insert_many(copy.deepcopy(customers))
     with MongoClient("memory://") as client:

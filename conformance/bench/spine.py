@@ -251,7 +251,7 @@ def spine(count: int, budget: float, say: Callable[[str], Any]) -> str:
                 ordered=False,
             )
             client.flush()
-            deployment = client.deployment
+            deployment: Any = client.deployment
             raw = redis.Redis(unix_socket_path=deployment.redis._unix_socket)
             raw.zadd("bench-symbols", dict.fromkeys(symbols, 0))
             session = clickhouse_connect.get_client(interface="chdb", path=deployment.clickhouse._path)

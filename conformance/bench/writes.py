@@ -168,7 +168,7 @@ def writes(count: int, budget: float, say: Callable[[str], Any]) -> str:
         client = MongoClient(f"embedded://{folder}/e")
         try:
             client[_KB].patterns_kb.count_documents({})  # makes the table
-            deployment = client.deployment
+            deployment: Any = client.deployment
             raw = redis.Redis(unix_socket_path=deployment.redis._unix_socket)
             session = clickhouse_connect.get_client(interface="chdb", path=deployment.clickhouse._path)
             try:

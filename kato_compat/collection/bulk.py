@@ -30,6 +30,7 @@ class Bulk:
         self._operations: list[Any] = []
         self._prepared: list[Insert | Write | Delete | OperationFailure] = []
         self._hints: list[Any] = []
+        self._parsed: dict[Any, Any] = {}
         self._unacknowledged = not collection.write_concern.acknowledged
         self._result: dict[str, Any] = {
             "writeErrors": [],
@@ -109,6 +110,7 @@ class Bulk:
                 order=order,
                 let=self._let,
                 sort=sort,
+                parsed_before=self._parsed,
             )
         except OperationFailure as error:
             # The server answers for each operation when its turn comes.

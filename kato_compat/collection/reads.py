@@ -14,6 +14,7 @@ from kato_compat.collection.face import collation, hand_out_value, predicate
 from kato_compat.collection.namespace import Namespace
 from kato_compat.collection.raw import RawBatchCursor
 from kato_compat.collection.stream import CommandCursor, Stream, limit_of, limited_storage
+from kato_compat.errors import fail
 from kato_compat.execute import reading
 from kato_compat.execute.explain import explain_aggregate
 from kato_compat.execute.foreign import Foreign
@@ -106,6 +107,8 @@ class Reads(Namespace):
             raise TypeError(f"key must be an instance of str, not {type(key)}")
         if filter is not None and "query" in kwargs:
             raise ConfigurationError("can't pass both filter and query")
+        if "\0" in key:
+            raise fail(31032, "Key field cannot contain an embedded null byte")
         options = take("distinct", kwargs, "collation", "maxTimeMS", "query")
         order = collation(options.get("collation"))
         limit = limit_of(options.get("maxTimeMS"))
@@ -127,7 +130,9 @@ class Reads(Namespace):
         self._hinted(options.get("hint"))
         storage = limited_storage(self.storage, limit)
         running = Aggregating(storage, command, self._environment(command))
-        return CommandCursor(self._self, Stream(self._self, running, limit, running.shared), options.get("batchSize", 0))
+        return CommandCursor(
+            self._self, Stream(self._self, running, limit, running.shared), options.get("batchSize", 0)
+        )
 
     def explain_aggregate(self, pipeline: Any, let: Any = None, **kwargs: Any) -> Document:
         """How a pipeline is answered; nothing is run (ours: pymongo has the ``explain`` command for it)."""
@@ -142,11 +147,12 @@ class Reads(Namespace):
         common.validate_list("pipeline", pipeline)
         names = ("allowDiskUse", "collation", "hint", "maxTimeMS", "batchSize", "pushdown")
         options = take("aggregate", dict(kwargs), *names)
-        disk = options.get("allowDiskUse")
-        if disk is not None:
-            validate_boolean("allowDiskUse", disk)
+        disk = options.get("allowDiskUse", True)
+        if disk is None:
+            raise fail(14, "BSON field 'aggregate.allowDiskUse' is the wrong type 'null', expected type 'bool'")
+        validate_boolean("allowDiskUse", disk)
         if "batchSize" in options:
             common.validate_non_negative_integer_or_none("batchSize", options["batchSize"])
         raw = normalise({"pipeline": list(pipeline)}, self.codec_options)["pipeline"]
         parsed = parse_pipeline(raw, self._scope(let, collation(options.get("collation"))))
-        return Aggregate(parsed, True if disk is None else disk, options.get("pushdown", True)), options
+        return Aggregate(parsed, disk, options.get("pushdown", True)), options

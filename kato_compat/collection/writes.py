@@ -30,7 +30,7 @@ from kato_compat.parse.command import Delete, Modify, Write
 from kato_compat.parse.filter import parse_filter
 from kato_compat.parse.projection import parse_projection
 from kato_compat.parse.update import parse_replacement, parse_update
-from kato_compat.values.document import Document, normalise, normalise_value
+from kato_compat.values.document import Document, decode, encode, normalise
 from kato_compat.values.validity import check_document
 
 if TYPE_CHECKING:
@@ -141,18 +141,26 @@ class Writes(Namespace):
         order: Any = None,
         let: Any = None,
         sort: Any = None,
+        parsed_before: dict[Any, Any] | None = None,
     ) -> Write:
-        """The parsed write of one request."""
+        """The parsed write of one request; `parsed_before` keeps what the requests of one bulk have in common."""
         options = self.codec_options
         parsed_order = collation(order)
-        scope = self._scope(let, parsed_order)
+        known = {} if parsed_before is None else parsed_before
+        scope = known.get(parsed_order)
+        if scope is None:
+            scope = known[parsed_order] = self._scope(let, parsed_order)
         parsed = parse_filter(filter_document(filter, options), scope, collation=parsed_order)
         if replace:
             update = parse_replacement(normalise(change, options), scope)
         else:
-            filters = None if array_filters is None else normalise_value(list(array_filters), options)
-            raw = normalise_value(change, options) if isinstance(change, list) else normalise(change, options)
-            update = parse_update(raw, scope, array_filters=filters, upsert=upsert, collation=parsed_order)
+            held = encode({"v": change, "f": array_filters}, options)
+            if (held, parsed_order) not in known:
+                parts = decode(held)
+                known[held, parsed_order] = parse_update(
+                    parts["v"], scope, array_filters=parts["f"], upsert=upsert, collation=parsed_order
+                )
+            update = known[held, parsed_order]
         seed = (lambda: update.seed(parsed)) if upsert else None
         return Write(parsed, update, multi, parsed_sort(sort, scope, parsed_order), seed)
 

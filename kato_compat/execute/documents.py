@@ -56,9 +56,26 @@ def moment() -> int:
         return _last_moment
 
 
+_random: list[bytes] = []
+
+
+def _noise() -> bytes:
+    """Eight random bytes; asked of the system for many at once."""
+    try:
+        return _random.pop()
+    except IndexError:
+        data = os.urandom(8 * 512)
+        _random.extend(data[start : start + 8] for start in range(8, len(data), 8))
+        return data[:8]
+
+
+# A forked child must not go on with the bytes of its parent.
+os.register_at_fork(after_in_child=_random.clear)
+
+
 def new_version(inserted: bytes | None = None) -> bytes:
     """A version that no other write gets, of a document with the moment of insertion of the version `inserted`."""
-    return (_MOMENT.pack(moment()) if inserted is None else inserted[:8]) + os.urandom(8)
+    return (_MOMENT.pack(moment()) if inserted is None else inserted[:8]) + _noise()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +101,19 @@ class Step:
     """One change as `steps.APPLY` takes it, and what it means if a check of it fails."""
 
     arguments: list[Argument]
-    taken: list[DuplicateKeyError]
-    exists: DuplicateKeyError | None
+    taken: list[tuple[Index, Document]]
+    exists: Document | None
     size: int
+
+    def failure(self, code: int, namespace: str) -> Outcome | OperationFailure:
+        """What a code of the reply means."""
+        if code == 0:
+            return Outcome.DONE
+        if code == -1 and self.exists is not None:
+            return duplicate_key(ID_INDEX, self.exists, namespace)
+        if code > 0:
+            return duplicate_key(*self.taken[code - 1], namespace)
+        return Outcome.CONFLICT
 
 
 class DocumentStorage(Storage):
@@ -247,8 +274,9 @@ class DocumentStorage(Storage):
                 break
         return block
 
-    @staticmethod
-    def _outcomes(block: list["Step | OperationFailure"], codes: list[int]) -> list[Outcome | OperationFailure]:
+    def _outcomes(
+        self, block: list["Step | OperationFailure"], codes: list[int]
+    ) -> list[Outcome | OperationFailure]:
         outcomes: list[Outcome | OperationFailure] = []
         replies = iter(codes)
         for each in block:
@@ -258,14 +286,7 @@ class DocumentStorage(Storage):
             code = next(replies, None)
             if code is None:
                 break
-            if code == 0:
-                outcomes.append(Outcome.DONE)
-            elif code == -1 and each.exists is not None:
-                outcomes.append(each.exists)
-            elif code == -2:
-                outcomes.append(Outcome.CONFLICT)
-            else:
-                outcomes.append(each.taken[code - 1])
+            outcomes.append(each.failure(code, self.namespace))
         return outcomes
 
     def _call(self, steps: list[Step], definitions: Definitions, ordered: bool) -> Call:
@@ -280,7 +301,7 @@ class DocumentStorage(Storage):
         before, after = change.before, change.after
         score = 0
         value = b""
-        exists: DuplicateKeyError | None = None
+        exists: Document | None = None
         if before is not None:
             key, expected = before.key, before.version
             version = b"" if after is None else change.version or new_version(expected)
@@ -290,12 +311,12 @@ class DocumentStorage(Storage):
             key, expected = identity(after["_id"]), b""
             version = change.version or new_version()
             (score,) = _MOMENT.unpack(version[:8])
-            exists = duplicate_key(ID_INDEX, {"_id": after["_id"]}, self.namespace)
+            exists = {"_id": after["_id"]}
         if after is not None:
             value = version + encode(after)
         kind = b"i" if before is None else b"d" if after is None else b"u"
         arguments: list[Argument] = [kind, key, expected, value, score]
-        taken: list[DuplicateKeyError] = []
+        taken: list[tuple[Index, Document]] = []
         if len(definitions.indexes) == 1:
             arguments.extend((0, 0, 0))
             return Step(arguments, taken, exists, len(value))
@@ -311,7 +332,7 @@ class DocumentStorage(Storage):
                 if each not in old_keys:
                     if index.unique:
                         free.extend((place, each))
-                        taken.append(duplicate_key(index, shown, self.namespace))
+                        taken.append((index, shown))
                     added.extend((place, member(each, version, key)))
             for each in old_keys:
                 if each not in new_keys:
@@ -334,7 +355,7 @@ class DocumentStorage(Storage):
         failures: list[Outcome | OperationFailure | None] = [None]
         if kind == b"i":
             checks.append(Check(("HEXISTS", self.docs, key), (0,)))
-            failures.append(made.exists)
+            failures.append(made.failure(-1, self.namespace))
         else:
             assert isinstance(expected, bytes)
             checks.append(Check(("HGET", self.docs, key), (Prefix(expected),)))
@@ -344,9 +365,9 @@ class DocumentStorage(Storage):
             count = int(rest.pop(0))
             lists.append([(names[int(rest.pop(0)) - 1], _data(rest.pop(0))) for _ in range(count)])
         free, gone, added = lists
-        for (name, each), failure in zip(free, made.taken, strict=True):
+        for number, (name, each) in enumerate(free, 1):
             checks.append(Check(("ZLEXCOUNT", name, b"[" + each, b"(" + each + b"\xff"), (0,)))
-            failures.append(failure)
+            failures.append(made.failure(number, self.namespace))
         commands: list[Command] = [("ZREM", name, each) for name, each in gone]
         commands.extend(("ZADD", name, 0, each) for name, each in added)
         if kind == b"d":
@@ -481,7 +502,8 @@ class DocumentStorage(Storage):
             for index in theirs.kept:
                 moved.extend((source.index_key(index), self.index_key(index)))
             states = [b"-" if each.state is None else b"=" + each.state for each in (theirs, ours)]
-            options: tuple[Argument, ...] = (*states, len(gone), source.entry, self.entry, os.urandom(16), int(not replace))
+            entries = (source.entry, self.entry)
+            options: tuple[Argument, ...] = (*states, len(gone), *entries, os.urandom(16), int(not replace))
             keys = (source.meta, self.meta, CATALOGUE, *gone, *moved)
             (reply,) = yield Pipeline((Call(MOVE, keys, options),))
             source.know(None)

@@ -83,7 +83,7 @@ def _statement(storage: Storage, plan: Plan) -> tuple[str, dict[str, Any]] | Non
     if not isinstance(scan, ScanPlan):
         return None
     columns = [] if scan.late else [name for name in storage.spec.columns if name in plan.private.fields]
-    sql = storage.statement(columns, scan.where, scan.limit)
+    sql = storage.scan(columns, scan)
     return sql.text, dict(sql.parameters)
 
 

@@ -216,6 +216,27 @@ class MappedStorage(Storage):
         members = [member.decode() for reply in replies for member in reply]
         return tuple(key for key in dict.fromkeys(members) if self.spec.identify(key) in wanted)
 
+    def prefetch(self, predicates: Sequence[Predicate]) -> Flow[list[list[Stored] | None]]:
+        """See `Storage.prefetch`: what is pinned to keys, in one read of them all."""
+        pins = [self.pin(Access(predicate, writes=True))[0] for predicate in predicates]
+        keys = tuple(dict.fromkeys(key for pin in pins for key in pin or ()))
+        if not keys:
+            return [None] * len(predicates)
+        found, replies = yield from alongside(self.read(keys, (), writes=True), (("EXISTS", self.documents.docs),))
+        here = dict(zip(keys, found, strict=True))
+        candidates: list[list[Stored] | None] = [
+            None if pin is None else [stored for key in pin if (stored := here[key]) is not None] for pin in pins
+        ]
+        if replies != [0] or any(stored is None for stored in found):
+            # A document that was not found may be on its way to the document side.
+            others = yield from self.documents.prefetch(predicates)
+            (count,) = yield Pipeline((("HLEN", self.documents.docs),))
+            for place, more in enumerate(others):
+                each = candidates[place]
+                if each is not None and (more is not None or count):
+                    candidates[place] = None if more is None else each + more
+        return candidates
+
     def again(self, stored: Stored) -> Flow[Stored | None]:
         """See `Storage.again`: the same document, on whichever side it is now."""
         if not isinstance(stored.version, Version):

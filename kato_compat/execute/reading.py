@@ -20,6 +20,7 @@ from kato_compat.parse.sort import Sort
 from kato_compat.plan.access import needed_fields, predicate_fields
 from kato_compat.plan.commute import wanted
 from kato_compat.plan.dependencies import pipeline_fields
+from kato_compat.plan.values import distinct_values
 from kato_compat.values.collation import identity
 from kato_compat.values.document import Document
 from kato_compat.values.missing import MISSING
@@ -145,7 +146,9 @@ class Aggregating:
         read = None if fields is None else predicate_fields(predicate)
         needed = None if fields is None or read is None else fields | read
         want = wanted(rest.stages, storage.spec)
-        self.plan = storage.plan(Access(predicate, needed, want.sort, want.limit, pushdown=command.pushdown))
+        values = distinct_values(rest.stages, storage.spec)
+        access = Access(predicate, needed, want.sort, want.limit, pushdown=command.pushdown, values=values)
+        self.plan = storage.plan(access)
         source = Matching(storage.open(self.plan), self.plan, environment.frame)
         self._reader = PipelineReader(source, rest, environment)
 

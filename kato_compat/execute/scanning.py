@@ -139,7 +139,8 @@ class KeyReader(Documents):
         head, values = yield Pipeline((storage.head(), ("HMGET", storage.docs, *keys)))
         yield from self._follow(head[0], head[1])
         stored = storage.stored
-        return self._storage.alive([stored(key, value) for key, value in zip(keys, values, strict=True) if value is not None])
+        found = [stored(key, value) for key, value in zip(keys, values, strict=True) if value is not None]
+        return storage.alive(found)
 
 
 class IndexReader(Documents):
@@ -217,7 +218,7 @@ class IndexReader(Documents):
         return found, ended
 
     def _forwards(self, found: list[tuple[bytes, Stored]], ended: bool) -> list[tuple[bytes, Stored]]:
-        """What was read backwards with documents of equal keys in the order of their insertion, as a sort gives them."""
+        """What was read backwards, but documents of equal keys in the order of their insertion as a sort has them."""
         groups: list[list[tuple[bytes, Stored]]] = []
         before: bytes | None = None
         for each in self._held + found:

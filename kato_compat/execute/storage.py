@@ -20,6 +20,7 @@ from kato_compat.ir.requests import Flow
 from kato_compat.mapping.index import Index
 from kato_compat.mapping.spec import CollectionSpec
 from kato_compat.parse.sort import Sort
+from kato_compat.plan.values import DistinctValues
 from kato_compat.values.document import Document
 
 
@@ -41,7 +42,8 @@ class Access:
 
     `fields` are the root fields that anything above reads (None: all of them); `sort` and `limit` say that only
     the first `limit` documents in that order are wanted (a storage may make use of it, see `Plan`).
-    `writes` asks for versions that a change can be checked against, hence for whole documents.
+    `writes` asks for versions that a change can be checked against, hence for whole documents. `values`: any
+    documents will do that hold the same distinct values there.
     """
 
     predicate: Predicate = ALWAYS
@@ -50,6 +52,7 @@ class Access:
     limit: int = 0
     writes: bool = False
     pushdown: bool = True
+    values: DistinctValues | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,9 @@ class Storage(ABC):
     spec: CollectionSpec | None = None
     #: Whether reads share documents, or parts of them, with the storage or with one another.
     shares: bool = False
+
+    #: Whether `foresee` tells.
+    foresees: bool = False
 
     @abstractmethod
     def plan(self, access: Access) -> Plan:

@@ -23,11 +23,13 @@ from kato_compat.mapping.spec import CollectionSpec
 from kato_compat.plan.access import predicate_fields
 from kato_compat.plan.push import split
 from kato_compat.plan.show import show
+from kato_compat.plan.values import DistinctValues
 from kato_compat.sql.column import Column, ColumnType
 from kato_compat.sql.fragment import Sql, bind, join, quote_name
 from kato_compat.values.document import Document
 from kato_compat.values.missing import MISSING
 
+_FLUSH: Final[Document] = {"flush": "pending rows are moved to ClickHouse first"}
 #: The SQL of a condition that no row meets.
 NEVER: Final = "0"
 
@@ -99,6 +101,13 @@ class TableStorage(MappedStorage):
             placements.extend(Placement(show(term), "PYTHON", reason) for term, reason in parts.kept)
         elif residual != ALWAYS:
             placements.append(Placement("filter", "PYTHON", "pushdown is off"))
+        values = access.values if access.pushdown and residual == ALWAYS else None
+        if values is not None:
+            scan = ScanPlan(where, False, 0, values)
+            reason = "the pipeline asks for distinct values only"
+            placements.append(Placement(values.name, "SQL", reason, self._values(values).text))
+            inner = MappedPlan(None, None, (values.name,), documents, scan)
+            return Plan(access, residual, "COLLSCAN", tuple(placements), details=dict(_FLUSH), private=inner)
         late = self._late(access, residual, fields)
         # A limit without an order may stop the scan early only where SQL has answered the whole filter.
         limit = access.limit if access.sort is None and residual == ALWAYS and access.pushdown else 0
@@ -112,8 +121,7 @@ class TableStorage(MappedStorage):
         else:
             placements.extend(self._field_placements(fields, "for every row that SQL lets through"))
         inner = MappedPlan(None, None, fields, documents, ScanPlan(where, late, limit))
-        details: Document = {"flush": "pending rows are moved to ClickHouse first"}
-        return Plan(access, residual, "COLLSCAN", tuple(placements), details=details, private=inner)
+        return Plan(access, residual, "COLLSCAN", tuple(placements), details=dict(_FLUSH), private=inner)
 
     def _late(self, access: Access, residual: Predicate, fields: Sequence[str]) -> bool:
         """Whether the rows that win can be known from keys and Redis fields alone."""
@@ -142,6 +150,17 @@ class TableStorage(MappedStorage):
     def open(self, plan: Plan) -> Reader:
         """See `Storage.open`."""
         return TableReader(self, plan)
+
+    def scan(self, names: Sequence[str], scan: ScanPlan) -> Sql:
+        """The SELECT of a scan."""
+        if scan.values is None:
+            return self.statement(names, scan.where, scan.limit)
+        listed = join("DISTINCT %s", self._values(scan.values))
+        return self._over_all(listed, join(" AND %s", scan.where) if scan.where is not None else Sql(""))
+
+    @staticmethod
+    def _values(values: DistinctValues) -> Sql:
+        return Sql("arrayJoin(" * values.depth + quote_name(values.name) + ")" * values.depth)
 
     def statement(self, names: Sequence[str], where: Sql | None, limit: int = 0) -> Sql:
         """The one shape of SELECT: the key and the columns of `names`, each key once."""
@@ -279,20 +298,20 @@ class TableStorage(MappedStorage):
         yield from self.prepared()
         parts: tuple[tuple[Any, ...], ...] = ()
         if (yield from self.warehouse.has_parts(self.pending.source)):
-            statement = self._over_all("_part, count()", " GROUP BY _part ORDER BY _part")
+            statement = self._over_all(Sql("_part, count()"), Sql(" GROUP BY _part ORDER BY _part"))
             parts = tuple((yield Select(statement.text, statement.parameters)))
             if parts == self._duplicates[0]:
                 return int(sum(rows for _, rows in parts)) - self._duplicates[1]
-        statement = self._over_all(f"uniqExact({quote_name(self.spec.key)})")
+        statement = self._over_all(Sql(f"uniqExact({quote_name(self.spec.key)})"), Sql(""))
         ((count,),) = yield Select(statement.text, statement.parameters)
         self._duplicates = (parts, sum(rows for _, rows in parts) - count)
         return int(count)
 
-    def _over_all(self, listed: str, clauses: str = "") -> Sql:
-        """A SELECT over all rows of the knowledge base."""
+    def _over_all(self, listed: Sql, clauses: Sql) -> Sql:
+        """A SELECT over the rows of the knowledge base."""
         source = self.pending.source
         table, tenant = self.warehouse.table(source), Sql(quote_name(source.tenant))
-        return join(f"SELECT %s FROM %s WHERE %s = %s{clauses}", Sql(listed), table, tenant, bind(self.kb_id, "String"))
+        return join("SELECT %s FROM %s WHERE %s = %s%s", listed, table, tenant, bind(self.kb_id, "String"), clauses)
 
     def adopt(self) -> Flow[None]:
         """See `MappedStorage.adopt`: ClickHouse knows the keys, no index is needed."""

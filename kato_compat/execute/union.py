@@ -15,6 +15,7 @@ from kato_compat.ir.predicate import ALWAYS, DocumentTest, compile_predicate
 from kato_compat.ir.requests import CloseScan, Flow, NextBlock, OpenScan, Pipeline, Select, alongside
 from kato_compat.mapping.field import Raw
 from kato_compat.plan.access import predicate_fields
+from kato_compat.plan.values import DistinctValues
 from kato_compat.sql.fragment import Sql
 from kato_compat.values.document import Document
 
@@ -39,11 +40,15 @@ class MappedPlan:
 
 @dataclass(frozen=True, slots=True)
 class ScanPlan:
-    """The scan of a table: the pushed condition, whether columns are fetched late, and the rows wanted (0: all)."""
+    """The scan of a table: the pushed condition, whether columns are fetched late, and the rows wanted (0: all).
+
+    With `values` it gives no rows but the distinct values of a column.
+    """
 
     where: Sql | None
     late: bool
     limit: int
+    values: DistinctValues | None = None
 
 
 class MappedReader(Reader):
@@ -148,6 +153,8 @@ class TableReader(MappedReader):
         scan: ScanPlan = private.private
         if scan.late:
             return (yield from self._late(scan))
+        if scan.values is not None:
+            return (yield from self._distinct(scan, scan.values))
         columns = [name for name in self._storage.spec.columns if name in private.fields]
         rows = yield from self._next(columns, scan)
         if rows is None:
@@ -162,7 +169,7 @@ class TableReader(MappedReader):
         """The next block of rows of the open scan."""
         if self._scan is None:
             yield from self._storage.prepared()
-            statement = self._storage.statement(columns, scan.where, scan.limit)
+            statement = self._storage.scan(columns, scan)
             if 0 < scan.limit <= BATCH:
                 self._scanned = True
                 rows: list[tuple[Any, ...]] = yield Select(statement.text, statement.parameters)
@@ -194,6 +201,18 @@ class TableReader(MappedReader):
                 block, keys, raws = yield from self._alive(block, keys, raws)
             found.extend(storage.stored(keys, columns, [row[1:] for row in block], raws, identified, writes))
         return found
+
+    def _distinct(self, scan: ScanPlan, values: DistinctValues) -> Flow[list[Stored] | None]:
+        """Documents that hold the next distinct values of a column."""
+        rows = yield from self._next((), scan)
+        if rows is None:
+            return None
+        found = [row[0] for row in rows]
+        if not values.depth:
+            return [Stored(b"", None, {values.name: value}) for value in found]
+        for _ in range(values.depth - 1):
+            found = [found]
+        return [Stored(b"", None, {values.name: found})]
 
     def _alive(
         self, rows: list[tuple[Any, ...]], keys: list[str], raws: dict[str, list[Raw]]

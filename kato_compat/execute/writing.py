@@ -238,8 +238,8 @@ def create_all(storage: Storage, indexes: Sequence[Index]) -> Flow[None]:
     created: list[str] = []
     try:
         for index in indexes:
-            if (yield from storage.create_index(index)):
-                created.append(index.name)
+            made = yield from storage.create_index(index)
+            created.extend([index.name] * made)
     except OperationFailure:
         for name in created:
             yield from storage.drop_index(name)

@@ -15,6 +15,11 @@ class State(Protocol):
     def add(self, value: Any) -> None:
         """Take in what the accumulator's evaluator gave for one document (MISSING included)."""
 
+    def extend(self, values: list[Any]) -> None:
+        """`add` each of `values`, in order."""
+        for value in values:
+            self.add(value)
+
     def result(self) -> Any:
         """The accumulated value. May be called several times, and `add` after it."""
 

@@ -219,6 +219,10 @@ class StageContext(ExpressionContext, Protocol):
         """
 
     @property
+    def slotted(self) -> bool:
+        """Whether the stage is one that the server may run in its slot-based engine."""
+
+    @property
     def database(self) -> str:
         """The database of the command."""
 

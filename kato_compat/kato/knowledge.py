@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
 from pymongo.errors import ConfigurationError
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from kato_compat.collection.collection import Collection
 
 #: Lessons of one atomic step of `learn_patterns`, and how many symbols end a step before.
-BLOCK: Final = 256
+BLOCK: Final = 512
 SYMBOLS: Final = 8192
 #: Rows that may wait in Redis, and for how many seconds, before a learn moves them to ClickHouse.
 WAITING: Final = 10_000
@@ -106,7 +107,20 @@ class KnowledgeBase:
         learned in blocks, each in one atomic step: on an error nothing of its block is counted, and everything before
         it is. What precedes an item that is no pattern is learned before the `TypeError` is raised.
         """
-        return sum(sum(self._run(block)) for block in _blocks(patterns))
+        new = 0
+        under_way: Future[list[bool]] | None = None
+        # The next block is read and encoded while the stores work on this one; there is never a second one on its way.
+        with ThreadPoolExecutor(1, "learn_patterns") as executor:
+            try:
+                for block in _blocks(patterns):
+                    if under_way is not None:
+                        new += sum(under_way.result())
+                    under_way = executor.submit(self._run, block)
+            except BaseException:
+                if under_way is not None:
+                    under_way.result()
+                raise
+            return new + (sum(under_way.result()) if under_way is not None else 0)
 
     def get_pattern(self, name: str) -> Document | None:
         """The document of a pattern as `patterns_kb` has it, without its `_id`; None if there is none."""

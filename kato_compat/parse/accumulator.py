@@ -1,21 +1,19 @@
 """Parsing accumulators: what `$group`, `$bucket`, `$setWindowFields` and others hold for each output field."""
 
-from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from kato_compat import operators
 from kato_compat.errors import fail, refused, unbuilt
 from kato_compat.ir.accumulator import Accumulator
-from kato_compat.ir.expression import Expression, ExpressionContext
+from kato_compat.ir.expression import ExpressionContext
 from kato_compat.ir.registry import find
 from kato_compat.ir.spec import Kind, Status
-from kato_compat.operators.accumulator.engine import Grouped, guard
 
 
 def parse_accumulator(raw: Any, context: ExpressionContext, *, where: str = "$group") -> Accumulator:
     """The typed form of ``{"$op": operand}``, which is of internal form.
 
-    `where` is the stage it stands in: some errors have other codes in `$group` than elsewhere. Raises 40234 for what
+    `where` is the stage it stands in, for messages. Raises 40234 for what
     is not an accumulator document, 40238 for one with several accumulators, 15952 for an unknown name, and what the
     accumulator itself raises (40237 for an array).
     """
@@ -32,20 +30,7 @@ def parse_accumulator(raw: Any, context: ExpressionContext, *, where: str = "$gr
     if operator.spec.status is Status.UNBUILT:
         raise unbuilt(name)
     parsed: Accumulator = operator.parse(operand, context)
-    return _grouped(parsed) if where == "$group" else parsed
-
-
-def _grouped(accumulator: Accumulator) -> Accumulator:
-    """`accumulator` with the error codes of `$group`."""
-    if isinstance(accumulator, Grouped):
-        accumulator = accumulator.grouped()
-    assert is_dataclass(accumulator)
-    changed: dict[str, Any] = {}
-    for field in fields(accumulator):
-        value = getattr(accumulator, field.name)
-        if isinstance(value, Expression) and guard(value) is not value:
-            changed[field.name] = guard(value)
-    return replace(accumulator, **changed) if changed else accumulator
+    return parsed
 
 
 operators.load()

@@ -43,6 +43,7 @@ class Context:
     those that live in the frame, `current` the slot of a rebound ``$$CURRENT``. `nesting` counts the pipelines (of
     `$lookup`, `$unionWith`) that this one stands in, `used` gathers the slots that are read. All comparisons of
     strings follow `collation`. ``$$NOW`` is a variable only where `clocked`.
+    `slotted`: see `StageContext.slotted`.
     """
 
     constants: Mapping[str, Any] = field(default_factory=dict)
@@ -56,6 +57,7 @@ class Context:
     collation: Collation | None = None
     folding: bool = True
     clocked: bool = True
+    slotted: bool = False
     used: set[int] = field(default_factory=set, compare=False)
 
     def parse(self, raw: Any) -> Expression:

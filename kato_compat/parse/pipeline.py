@@ -17,6 +17,9 @@ _MAX_NESTING: Final = 20
 #: Documents and arrays inside one another, the pipeline counted, that fit into a command.
 _MAX_DEPTH: Final = 200
 
+#: Stages that become part of the query: what comes after them still is at the head of the pipeline.
+_ABSORBED: Final = frozenset({"$match", "$sort", "$limit", "$skip"})
+
 #: The code for a stage that may not stand inside these.
 _NESTED: Final = {"$lookup": 51047, "$unionWith": 31441}
 
@@ -40,13 +43,15 @@ def parse_pipeline(raw: Any, context: Context, *, where: str | None = None) -> P
     fixed: list[Stage] = []
     rest: list[Stage] = []
     variables = frozenset(context.slots.values())
+    slotted = where != "$facet"
     for document, operator in zip(raw, classes, strict=True):
         ((name, operand),) = document.items()
         if operator.spec.status is Status.REFUSED:
             raise refused(name, operator.spec.limits)
         if operator.spec.status is Status.UNBUILT:
             raise unbuilt(name)
-        scope = replace(context, used=set())
+        scope = replace(context, used=set(), slotted=slotted)
+        slotted = slotted and name in _ABSORBED
         parsed = operator.parse(operand, scope)
         context.used.update(scope.used)
         stages = rest if rest or variables & scope.used else fixed

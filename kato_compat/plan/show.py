@@ -32,7 +32,8 @@ def show(predicate: Predicate) -> str:
 def _conditions(test: Test) -> list[tuple[str, str]]:
     """A test's name and its operand; a test keeps what it needs of it under names of its own."""
     operands: list[str] = []
-    for each in fields(test) if is_dataclass(test) else ():
+    named = fields(test) if is_dataclass(test) else ()
+    for each in named:
         value = getattr(test, each.name)
         if each.name == "collation" or callable(value) or (isinstance(value, bool) and each.name != "operand"):
             continue

@@ -73,7 +73,7 @@ def double_to_decimal(value: float) -> Decimal:
 
 def widen_double(value: float) -> Decimal:
     """A double as the nearest `Decimal` of 34 digits (0.1 is 0.1000000000000000055511151231257827)."""
-    return DECIMAL.plus(Decimal(value))
+    return DECIMAL.create_decimal(Decimal(value))
 
 
 def pack(value: Decimal) -> Decimal128:
@@ -230,7 +230,7 @@ def _decimal_modulo(left: Decimal, right: Decimal) -> Decimal:
         wide.prec = max(50, left.adjusted() - min(right.adjusted(), 0) + 50)
         wide.clamp = 0
         remainder = left % right
-    return DECIMAL.plus(remainder)
+    return DECIMAL.create_decimal(remainder)
 
 
 def quantise(value: Decimal, places: int, rounding: str) -> Decimal:

@@ -1,7 +1,10 @@
 """What may be stored: the ``_id``, names with a leading dollar sign, and the depth of documents."""
 
+from datetime import datetime
 from typing import Any, Final
 
+from bson.int64 import Int64
+from bson.objectid import ObjectId
 from bson.regex import Regex
 from pymongo.errors import OperationFailure
 
@@ -11,6 +14,8 @@ from kato_compat.values.types import alias_of
 
 #: Levels of nesting that a stored document may have. The manual says 100; the server itself accepts 180.
 MAX_DEPTH: Final = 180
+#: Types of most values, which nest nothing.
+_SCALARS: Final = frozenset({str, int, float, bool, type(None), Int64, ObjectId, datetime, bytes})
 
 
 def depth_of(value: Any) -> int:
@@ -27,7 +32,7 @@ def depth_of(value: Any) -> int:
             continue
         if inner and level >= deepest:
             deepest = level + 1
-        pending.extend((each, level + 1) for each in inner)
+        pending.extend([(each, level + 1) for each in inner if type(each) not in _SCALARS])
     return deepest
 
 

@@ -30,7 +30,7 @@ WRONG = {
     "s08_a_collection_has_no_truth_value": "gives collections a truth value",
     "s11_statistics": "a $group with _id None over nothing gives a document, the server none",
     "v08_dicts_are_no_requests": "raises AttributeError",
-    "v08_requests_as_they_were_meant": "its bulk_write does not know the requests of pymongo 4.11 and later",
+    "v08_requests_as_they_were_meant": "its bulk_write does not know the requests of pymongo 4.11 on",
     "d02_databases_and_collections": "gives the same object for each access to a collection, pymongo a new one",
     "d09_statistics_of_a_collection": "its command takes no value",
 }

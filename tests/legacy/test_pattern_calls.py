@@ -12,9 +12,7 @@ from bson import ObjectId
 from pymongo import DESCENDING, ReturnDocument
 from pymongo.errors import DuplicateKeyError, WriteError
 
-FLATTENED = {
-    "$reduce": {"input": "$pattern_data", "initialValue": [], "in": {"$concatArrays": ["$$value", "$$this"]}}
-}
+FLATTENED = {"$reduce": {"input": "$pattern_data", "initialValue": [], "in": {"$concatArrays": ["$$value", "$$this"]}}}
 CAT = [["a", "b"], ["c"]]
 DOG = [["a"], ["d"]]
 OWL = [["b", "c"]]
@@ -216,7 +214,9 @@ def test_p11_find_one_without_id(learned: Any) -> None:
 
 
 def test_p12_names_and_data(learned: Any) -> None:
-    found = {each["name"]: list(chain(*each["pattern_data"])) for each in learned.find({}, {"name": 1, "pattern_data": 1})}
+    found = {
+        each["name"]: list(chain(*each["pattern_data"])) for each in learned.find({}, {"name": 1, "pattern_data": 1})
+    }
     assert found == {sha1(CAT): ["a", "b", "c"], sha1(DOG): ["a", "d"], sha1(OWL): ["b", "c"]}
     assert {frozenset(each) for each in learned.find({}, {"name": 1, "pattern_data": 1})} == {
         frozenset({"_id", "name", "pattern_data"})
@@ -260,9 +260,7 @@ def test_p16_three_patterns(learned: Any) -> None:
 
 
 @pytest.mark.parametrize(("least", "limit", "expected"), [(1, None, [3, 2, 1]), (2, None, [3, 2]), (1, 1, [3])])
-def test_p17_flattened_patterns_by_frequency(
-    learned: Any, least: int, limit: int | None, expected: list[int]
-) -> None:
+def test_p17_flattened_patterns_by_frequency(learned: Any, least: int, limit: int | None, expected: list[int]) -> None:
     pipeline: list[dict[str, Any]] = [
         {"$match": {"frequency": {"$gte": least}}},
         {"$project": {"_id": 0, "name": 1, "frequency": 1, "pattern_data": 1, "flattened": FLATTENED}},
@@ -300,7 +298,7 @@ def test_p18_statistics(learned: Any, knowledge: Any) -> None:
             }
         }
     ]
-    assert list(learned.aggregate(pipeline, allowDiskUse=True))[0] == {
+    assert next(learned.aggregate(pipeline, allowDiskUse=True)) == {
         "_id": None,
         "total_patterns": 3,
         "total_frequency": 6,
@@ -500,4 +498,4 @@ def test_p33_find_one_by_a_name_without_prefix(learned: Any, knowledge: Any) -> 
     assert found.get("sequence") is None
     assert not learned.find_one({"name": given})
     knowledge.models_kb.insert_one({"name": "m", "sequence": CAT, "frequency": 2})
-    assert knowledge.models_kb.find_one({"name": "MODEL|m".split("|")[-1]}).get("sequence") == CAT
+    assert knowledge.models_kb.find_one({"name": ["MODEL", "m"][-1]}).get("sequence") == CAT

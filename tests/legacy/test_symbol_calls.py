@@ -7,7 +7,7 @@ import pytest
 from pymongo import ASCENDING, CursorType
 
 #: Symbols may hold anything.
-ODD = ("a", "a:b", "it's \"x\"", "50%|{y}*", "\U0001f989", "a.b", "\u00e9 f")
+ODD = ("a", "a:b", 'it\'s "x"', "50%|{y}*", "\U0001f989", "a.b", "\u00e9 f")
 
 
 @pytest.fixture

@@ -263,7 +263,9 @@ def test_d01_options_of_a_client(options: dict[str, Any]) -> None:
 
 
 def test_d01_options_are_those_that_were_given() -> None:
-    with MongoClient("memory://", w="majority", wtimeout=5000, journal=True, readPreference="primaryPreferred") as client:
+    with MongoClient(
+        "memory://", w="majority", wtimeout=5000, journal=True, readPreference="primaryPreferred"
+    ) as client:
         assert client.write_concern.document == {"w": "majority", "wtimeout": 5000, "j": True}
         assert client.read_preference.mongos_mode == "primaryPreferred"
         assert client.db.c.write_concern.document == {"w": "majority", "wtimeout": 5000, "j": True}

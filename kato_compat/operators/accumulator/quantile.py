@@ -61,7 +61,7 @@ def _shares(raw: Any, context: ExpressionContext) -> tuple[float, ...]:
         if type(value) not in NUMBER_TYPES:
             raise fail(7750302, wrong + shown(value))
         share = double_of(value)
-        if share < 0 or share > 1:
+        if not 0 <= share <= 1:
             raise fail(7750303, wrong + shown(value))
         shares.append(share)
     return tuple(shares)

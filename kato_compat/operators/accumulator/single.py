@@ -15,6 +15,8 @@ from kato_compat.values.order import SortKey, sort_key
 
 #: Types that Python compares with each other as BSON does, NaN apart.
 _NUMBERS: Final = frozenset({int, Int64, float})
+#: Types of which Python's greatest and least value is BSON's.
+_PLAIN: Final = frozenset({int, str})
 
 
 class FirstState(State):
@@ -76,6 +78,12 @@ class MaxState(State):
                 self._value = value
                 self._kind = kind
 
+    def extend(self, values: list[Any]) -> None:
+        if len(kinds := set(map(type, values))) == 1 and kinds <= _PLAIN:
+            self.add(max(values))
+        else:
+            super().extend(values)
+
     def result(self) -> Any:
         return self._value
 
@@ -104,6 +112,12 @@ class MinState(State):
             if mine is None or sort_key(value) < sort_key(self._value):
                 self._value = value
                 self._kind = kind
+
+    def extend(self, values: list[Any]) -> None:
+        if len(kinds := set(map(type, values))) == 1 and kinds <= _PLAIN:
+            self.add(min(values))
+        else:
+            super().extend(values)
 
     def result(self) -> Any:
         return self._value

@@ -63,6 +63,15 @@ class _Total(State):
             number = value.to_decimal()
             self._decimal = DECIMAL.add(_ZERO if self._decimal is None else self._decimal, number)
 
+    def extend(self, values: list[Any]) -> None:
+        if set(map(type, values)) == {int}:
+            self._whole += sum(values)
+            self.number += len(values)
+            if min(values) < INT32_MIN or max(values) > INT32_MAX:
+                self._long = True
+        else:
+            super().extend(values)
+
     def double(self) -> float:
         """The total of all but decimals as a double."""
         whole = self._whole
@@ -142,6 +151,9 @@ class _Repeated(State):
 
     def add(self, value: Any) -> None:
         self._times += 1
+
+    def extend(self, values: list[Any]) -> None:
+        self._times += len(values)
 
     def result(self) -> Any:
         number = self._number

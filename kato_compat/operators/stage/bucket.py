@@ -20,12 +20,16 @@ from kato_compat.values.types import alias_of
 
 @dataclass(frozen=True, slots=True)
 class BucketOf(Expression):
-    """The lower boundary of the range that a value lies in, else `default`; raises 7158303 where there is none."""
+    """The lower boundary of the range that a value lies in, else `default`.
+
+    Raises 40066 (7158303 if `slotted`) where there is neither.
+    """
 
     value: Expression
     boundaries: tuple[Any, ...]
     default: Any
     collation: Collation | None = None
+    slotted: bool = False
 
     @property
     def children(self) -> tuple[Expression, ...]:
@@ -35,7 +39,7 @@ class BucketOf(Expression):
     def compile(self) -> Evaluator:
         """See `Expression.compile`."""
         value, boundaries, default = self.value.compile(), self.boundaries, self.default
-        order = ordering(self.collation)
+        order, code = ordering(self.collation), 7158303 if self.slotted else 40066
         keys = [order(boundary) for boundary in boundaries]
         last = len(keys) - 1
 
@@ -45,7 +49,7 @@ class BucketOf(Expression):
                 return boundaries[place]
             if default is MISSING:
                 raise fail(
-                    7158303,
+                    code,
                     "$bucket could not find a matching branch for an input, and no default was specified.",
                 )
             return default
@@ -115,8 +119,8 @@ class Bucket(Stage):
                     "highest boundary.",
                 )
         fields = tuple((name, output_field(name, raw, context)) for name, raw in output.items())
-        key_of = BucketOf(context.expression(group_by), tuple(boundaries), default, context.collation)
-        return Group(key_of, fields, context.collation), Sort(context.sort({"_id": 1}))
+        key_of = BucketOf(context.expression(group_by), tuple(boundaries), default, context.collation, context.slotted)
+        return Group.of(key_of, fields, context), Sort(context.sort({"_id": 1}))
 
     def start(self, environment: Environment) -> Running:
         """Never used: the stage is parsed into others."""

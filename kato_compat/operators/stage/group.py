@@ -10,7 +10,7 @@ from kato_compat.ir.expression import Expression, FieldPath, Literal, ObjectExpr
 from kato_compat.ir.registry import register
 from kato_compat.ir.spec import Example, Kind, Spec
 from kato_compat.ir.stage import Documents, Environment, FlowRunning, Running, Stage, StageContext, Starter
-from kato_compat.operators.accumulator.engine import guard
+from kato_compat.operators.accumulator.engine import guard, guard_accumulator, is_slotted
 from kato_compat.operators.stage.sort import Sort
 from kato_compat.operators.stage.spill import Budget, Run, size_of
 from kato_compat.values.collation import Collation, identity
@@ -66,7 +66,16 @@ class Group(Stage):
                 fields.append((name, output_field(name, raw, context)))
         if key is None:
             raise fail(15955, "a group specification must include an _id")
-        return cls(key, tuple(fields), context.collation)
+        return cls.of(key, tuple(fields), context)
+
+    @classmethod
+    def of(cls, key: Expression, fields: tuple[tuple[str, Accumulator], ...], context: StageContext) -> "Group":
+        """The stage with the error codes of the engine in which the server would run it."""
+        expressions = [key, *[child for _, accumulator in fields for child in accumulator.children]]
+        if context.slotted and is_slotted(expressions):
+            key = guard(key)
+            fields = tuple((name, guard_accumulator(accumulator)) for name, accumulator in fields)
+        return cls(key, fields, context.collation)
 
     def start(self, environment: Environment) -> Running | FlowRunning:
         """See `Stage.start`."""
@@ -78,7 +87,8 @@ class Group(Stage):
         names = tuple(name for name, _ in self.fields)
         accumulators = tuple(accumulator for _, accumulator in self.fields)
         evaluators = tuple(accumulator.compile() for accumulator in accumulators)
-        return lambda: _Grouping(key, names, accumulators, evaluators, environment)
+        single = isinstance(self.key, Literal)
+        return lambda: _Grouping(key, names, accumulators, evaluators, environment, single)
 
 
 def group_key(raw: Any, context: StageContext) -> Expression:
@@ -87,7 +97,7 @@ def group_key(raw: Any, context: StageContext) -> Expression:
         for item in raw.values():
             if type(item) is bool or is_number(item):
                 raise fail(17390, "$group does not support inclusion-style expressions")
-    return guard(context.expression(raw))
+    return context.expression(raw)
 
 
 def output_field(name: str, raw: Any, context: StageContext, where: str = "$group") -> Accumulator:
@@ -142,7 +152,7 @@ class SortByCount(Stage):
                 40149, "the sortByCount field must be defined as a $-prefixed path or an expression inside an object"
             )
         count = context.accumulator({"$sum": 1}, where="$group")
-        group = Group(context.expression(operand), (("count", count),), context.collation)
+        group = Group.of(context.expression(operand), (("count", count),), context)
         return group, Sort(context.sort({"count": -1}))
 
     def start(self, environment: Environment) -> Running:
@@ -214,8 +224,10 @@ class _Grouping(Running):
         accumulators: tuple[Accumulator, ...],
         evaluators: tuple[Any, ...],
         environment: Environment,
+        single: bool,
     ) -> None:
         self._key = key
+        self._single = single  # all documents are of one group
         self._names = names
         self._accumulators = accumulators
         self._evaluators = evaluators
@@ -234,7 +246,13 @@ class _Grouping(Running):
         before = len(groups)
         evaluators = self._evaluators
         number = len(evaluators)
-        if number == 1:
+        if self._single and batch:
+            same, value = key(batch[0])
+            if same not in groups:
+                groups[same] = (value, self._fresh(value))
+            for evaluate, state in zip(evaluators, groups[same][1], strict=True):
+                state.extend([evaluate(document, frame) for document in batch])
+        elif number == 1:
             evaluate = evaluators[0]
             for document in batch:
                 same, value = key(document)

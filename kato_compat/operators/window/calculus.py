@@ -18,7 +18,7 @@ from kato_compat.ir.stage import StageContext
 from kato_compat.ir.window import Column, Ordering, Partition, Windowed, WindowFunction
 from kato_compat.operators.window.arguments import input_and_unit
 from kato_compat.operators.window.bounds import WHOLE, Bounds
-from kato_compat.operators.window.moving import MovingSum
+from kato_compat.operators.window.moving import MovingSum, Removable
 from kato_compat.operators.window.sliding import growing, moving
 from kato_compat.values.missing import MISSING
 from kato_compat.values.numbers import add, decimal_of, divide, multiply, subtract
@@ -129,7 +129,7 @@ def _check_times(start: Any, end: Any, unit: bool) -> None:
         raise fail(5624902, "$derivative (with no 'unit') expects the sortBy field to be numeric")
 
 
-class _Area:
+class _Area(Removable):
     """The area under the points of a window, by the trapezoidal rule; NaN while one of them is NaN."""
 
     __slots__ = ("_length", "_not", "_points", "_sum")

@@ -11,24 +11,19 @@ from typing import Any, Protocol
 from bson.decimal128 import Decimal128
 from bson.int64 import Int64
 
+from kato_compat.ir.accumulator import State
 from kato_compat.operators.accumulator.total import SumState
 from kato_compat.values.numbers import DECIMAL, decimal_of, divide, double_of, integer, multiply, pack, subtract
 from kato_compat.values.types import INT64_MAX, INT64_MIN, NUMBER_TYPES
 
 
-class Removable(Protocol):
+class Removable(State, Protocol):
     """A state from which the values taken in can be taken out again, oldest first."""
 
     __slots__ = ()
 
-    def add(self, value: Any) -> None:
-        """Take in a value."""
-
     def remove(self, value: Any) -> None:
         """Take out a value that was taken in."""
-
-    def result(self) -> Any:
-        """The value over what is in."""
 
 
 class MovingSum(Removable):
