@@ -51,7 +51,7 @@ OTHERS: Final = (
     MaxKey(),
 )
 TOKENS: Final = ("x", "y", "z", "o'\"x", "\U0001f642", "", "a:b")
-NAMES: Final = tuple(f"n{number}" for number in range(4)) + ("o'\"x", "a:b")
+NAMES: Final = ("n0", "n1", "n2", "n3", "o'\"x", "a:b")
 
 #: Paths that queries ask for. The fields of a mapped collection are among them.
 PATHS: Final = (
@@ -128,7 +128,9 @@ def known(kind: Kind, table: Mapping[str, Any], without: tuple[str, ...] = ()) -
 
 # filters
 
-_types: Strategy = st.sampled_from(("int", "long", "double", "decimal", "number", "string", "array", "object", "null", 16))
+_types: Strategy = st.sampled_from(
+    ("int", "long", "double", "decimal", "number", "string", "array", "object", "null", 16)
+)
 _patterns: Strategy = st.sampled_from(("a", "^a", "b$", "^n", ".", "^$", r"\w", "(?i)A", "[", "x|y", r"\Qo'\E"))
 _bits: Strategy = st.sampled_from((0, 1, 5, -1, [0, 2], [63], b"\x05", Int64(2**62), 1.5))
 _schemas: Strategy = st.sampled_from(
@@ -263,7 +265,21 @@ def sorts(draw: st.DrawFn) -> dict[str, Any]:
 
 # updates
 
-_UPDATED: Final = ("a", "b", "c", "a.b", "a.0", "a.b.c", "a.5", "d.e", "a.$[]", "length", "frequency", "emotives", "metadata.k")
+_UPDATED: Final = (
+    "a",
+    "b",
+    "c",
+    "a.b",
+    "a.0",
+    "a.b.c",
+    "a.5",
+    "d.e",
+    "a.$[]",
+    "length",
+    "frequency",
+    "emotives",
+    "metadata.k",
+)
 #: Modifiers of `$push` and the like: they stand inside of another operator.
 _MODIFIERS: Final = ("$each", "$position", "$slice", "$sort", "$[]")
 
@@ -300,6 +316,8 @@ def updates(draw: st.DrawFn, clock: bool = False) -> dict[str, Any]:
     table = _update_operands(_pushed())
     without = _MODIFIERS if clock else (*_MODIFIERS, "$currentDate")
     found: dict[str, Any] = {}
-    for name in draw(st.lists(st.sampled_from(known(Kind.UPDATE, table, without)), min_size=1, max_size=2, unique=True)):
+    for name in draw(
+        st.lists(st.sampled_from(known(Kind.UPDATE, table, without)), min_size=1, max_size=2, unique=True)
+    ):
         found[name] = {draw(st.sampled_from(_UPDATED)): draw(table[name]) for _ in range(draw(st.integers(1, 2)))}
     return found

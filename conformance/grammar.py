@@ -40,7 +40,9 @@ def typed_documents(draw: st.DrawFn) -> list[dict[str, Any]]:
         "n": numbers,
         "m": st.sampled_from((1, 2, 3, Int64(4), 2.5)),
         "s": st.sampled_from(("abc", "aXb X", "", "é\U0001f642x", "2024-02-29", "12")),
-        "t": st.sampled_from((datetime(2024, 2, 29, 13, 5, 7, 123000), datetime(1969, 12, 31), datetime(2024, 10, 27, 1))),
+        "t": st.sampled_from(
+            (datetime(2024, 2, 29, 13, 5, 7, 123000), datetime(1969, 12, 31), datetime(2024, 10, 27, 1))
+        ),
         "l": st.lists(numbers | st.sampled_from((1, 2, 3)), max_size=4),
         "k": st.lists(st.fixed_dictionaries({}, optional={"a": st.integers(0, 3), "b": st.just("x")}), max_size=3),
         "o": st.fixed_dictionaries({}, optional={"a": st.integers(0, 3), "b": values}),
@@ -60,12 +62,14 @@ STRING: Final[Strategy] = st.sampled_from(("$s", "a", "X", "", "é", "abc"))
 DATE: Final[Strategy] = st.sampled_from(("$t", datetime(2024, 1, 31), datetime(2024, 3, 30, 23)))
 ARRAY: Final[Strategy] = st.sampled_from(("$l", "$k", [1, 2, "$n"], [], ["$m", "$s"], "$k.a"))
 OBJECT: Final[Strategy] = st.sampled_from(("$o", {"x": "$n"}, "$$ROOT", {"$literal": {}}))
-ANYTHING: Final[Strategy] = st.sampled_from(("$a", "$a.b", "$nope", None, "$o.b", True, "$l.0", "$$REMOVE")) | scalars.map(
-    lambda value: {"$literal": value}
-)
+ANYTHING: Final[Strategy] = st.sampled_from(
+    ("$a", "$a.b", "$nope", None, "$o.b", True, "$l.0", "$$REMOVE")
+) | scalars.map(lambda value: {"$literal": value})
 _UNIT: Final[Strategy] = st.sampled_from(("year", "quarter", "month", "week", "day", "hour", "minute", "second"))
 _ZONE: Final[Strategy] = st.sampled_from(("UTC", "+05:30", "Europe/Paris", "America/New_York", "nope"))
-_TYPE: Final[Strategy] = st.sampled_from(("int", "long", "double", "decimal", "string", "bool", "date", "objectId", 16, "nope"))
+_TYPE: Final[Strategy] = st.sampled_from(
+    ("int", "long", "double", "decimal", "string", "bool", "date", "objectId", 16, "nope")
+)
 _SMALL: Final[Strategy] = st.sampled_from((0, 1, 2, -1, 3, "$m", 1.5))
 
 
@@ -143,7 +147,9 @@ def _table(n: Strategy, s: Strategy, t: Strategy, a: Strategy, o: Strategy, x: S
         "$range": _args(_SMALL, _SMALL) | _args(_SMALL, _SMALL, _SMALL),
         "$map": _fixed({"input": a, "in": this}),
         "$filter": _fixed({"input": a, "cond": this}, limit=_SMALL),
-        "$reduce": _fixed({"input": a, "initialValue": x, "in": st.sampled_from(("$$this", {"$ifNull": ["$$value", 1]}))}),
+        "$reduce": _fixed(
+            {"input": a, "initialValue": x, "in": st.sampled_from(("$$this", {"$ifNull": ["$$value", 1]}))}
+        ),
         "$zip": _fixed({"inputs": st.lists(a, min_size=1, max_size=2)}, useLongestLength=st.booleans()),
         "$sortArray": _fixed({"input": a, "sortBy": st.sampled_from((1, -1, {"a": 1}, {"a": -1, "b": 1}, 2))}),
         "$objectToArray": o,
@@ -156,7 +162,9 @@ def _table(n: Strategy, s: Strategy, t: Strategy, a: Strategy, o: Strategy, x: S
         "$binarySize": s,
         **dict.fromkeys(("$sum", "$avg", "$max", "$min", "$stdDevPop", "$stdDevSamp"), a | st.lists(n, max_size=3)),
         "$median": _fixed({"input": a, "method": st.just("approximate")}),
-        "$percentile": _fixed({"input": a, "p": st.sampled_from(([0.5], [0, 1.0], [2])), "method": st.just("approximate")}),
+        "$percentile": _fixed(
+            {"input": a, "p": st.sampled_from(([0.5], [0, 1.0], [2])), "method": st.just("approximate")}
+        ),
     }
 
 
@@ -209,7 +217,8 @@ _WINDOWS: Final[dict[str, Strategy]] = {
     **dict.fromkeys(("$covariancePop", "$covarianceSamp"), _args(NUMBER, NUMBER)),
     **dict.fromkeys(("$rank", "$denseRank", "$documentNumber"), st.just({})),
     **dict.fromkeys(("$derivative", "$integral"), _fixed({"input": NUMBER})),
-    "$expMovingAvg": _fixed({"input": NUMBER, "N": st.sampled_from((1, 2))}) | _fixed({"input": NUMBER, "alpha": st.just(0.5)}),
+    "$expMovingAvg": _fixed({"input": NUMBER, "N": st.sampled_from((1, 2))})
+    | _fixed({"input": NUMBER, "alpha": st.just(0.5)}),
     **dict.fromkeys(("$linearFill", "$locf"), st.just("$n")),
     "$minMaxScaler": _fixed({"input": NUMBER}),
     "$shift": _fixed({"output": _VALUE, "by": st.sampled_from((-1, 0, 1))}, default=st.just(0)),
@@ -251,13 +260,16 @@ def _stages(inner: Callable[[], Strategy]) -> dict[str, Strategy]:
         **dict.fromkeys(("$addFields", "$set"), added),
         "$project": added | projections(expressions(1)),
         "$unset": _NAME | st.lists(_NAME, min_size=1, max_size=2),
-        "$group": st.tuples(_fixed({"_id": expression | st.none()}), accumulators()).map(lambda both: {**both[0], **both[1]}),
+        "$group": st.tuples(_fixed({"_id": expression | st.none()}), accumulators()).map(
+            lambda both: {**both[0], **both[1]}
+        ),
         "$sort": sorts(),
         "$limit": st.sampled_from((1, 2, Int64(3), 0, 1.5)),
         "$skip": st.sampled_from((0, 1, 2, -1)),
         "$count": st.sampled_from(("c", "", "$c", "c.d")),
         "$sortByCount": expression,
-        "$unwind": _PATH | _fixed({"path": _PATH}, preserveNullAndEmptyArrays=st.booleans(), includeArrayIndex=st.just("i")),
+        "$unwind": _PATH
+        | _fixed({"path": _PATH}, preserveNullAndEmptyArrays=st.booleans(), includeArrayIndex=st.just("i")),
         "$replaceRoot": _fixed({"newRoot": OBJECT | _PATH}),
         "$replaceWith": OBJECT | _PATH,
         "$bucket": _fixed(
@@ -281,13 +293,34 @@ def _stages(inner: Callable[[], Strategy]) -> dict[str, Strategy]:
         ),
         "$unionWith": st.just("other") | _fixed({"coll": st.just("other"), "pipeline": nested}),
         "$sample": _fixed({"size": st.sampled_from((1, 10, -1))}),
-        "$redact": st.sampled_from(("$$KEEP", "$$PRUNE", "$$DESCEND", {"$cond": [{"$gt": ["$n", 1]}, "$$DESCEND", "$$KEEP"]}, 1)),
+        "$redact": st.sampled_from(
+            ("$$KEEP", "$$PRUNE", "$$DESCEND", {"$cond": [{"$gt": ["$n", 1]}, "$$DESCEND", "$$KEEP"]}, 1)
+        ),
         "$setWindowFields": _fixed({"output": window_outputs()}, sortBy=sorts() | st.just({"m": 1}), partitionBy=_PATH),
-        "$fill": _fixed({"sortBy": st.just({"_id": 1}), "output": _fixed({"n": st.sampled_from(({"method": "locf"}, {"method": "linear"}, {"value": 0}))})}),
-        "$densify": _fixed({"field": st.sampled_from(("m", "n", "t")), "range": st.sampled_from(({"step": 1, "bounds": [0, 3]}, {"step": 1, "bounds": "full"}, {"step": 0, "bounds": "full"}, {"step": 1, "unit": "day", "bounds": [datetime(2024, 1, 1), datetime(2024, 1, 3)]}))}),
+        "$fill": _fixed(
+            {
+                "sortBy": st.just({"_id": 1}),
+                "output": _fixed({"n": st.sampled_from(({"method": "locf"}, {"method": "linear"}, {"value": 0}))}),
+            }
+        ),
+        "$densify": _fixed(
+            {
+                "field": st.sampled_from(("m", "n", "t")),
+                "range": st.sampled_from(
+                    (
+                        {"step": 1, "bounds": [0, 3]},
+                        {"step": 1, "bounds": "full"},
+                        {"step": 0, "bounds": "full"},
+                        {"step": 1, "unit": "day", "bounds": [datetime(2024, 1, 1), datetime(2024, 1, 3)]},
+                    )
+                ),
+            }
+        ),
         "$documents": st.lists(_fixed({"n": NUMBER}), max_size=2),
         "$out": st.just("target"),
-        "$merge": _fixed({"into": st.just("target")}, whenMatched=st.sampled_from(("merge", "replace", "keepExisting"))),
+        "$merge": _fixed(
+            {"into": st.just("target")}, whenMatched=st.sampled_from(("merge", "replace", "keepExisting"))
+        ),
         **dict.fromkeys(("$collStats", "$planCacheStats", "$indexStats"), st.just({})),
     }
 

@@ -17,7 +17,7 @@ from pymongo.errors import PyMongoError
 
 from conformance.factories import memory
 from conformance.format import Mode, equal
-from conformance.generators import Strategy, updates
+from conformance.generators import Strategy
 from conformance.mongomock_divergences import Asked, Divergence, explain
 from conformance.runner import Case, call
 
@@ -204,4 +204,12 @@ plain_updates: Final[Strategy] = st.one_of(
     st.fixed_dictionaries({"$max": st.fixed_dictionaries({"n": _amount})}),
 )
 
-__all__ = ["compare", "compare_case", "plain_documents", "plain_finds", "plain_pipelines", "plain_updates", "updates"]
+__all__ = [
+    "compare",
+    "compare_case",
+    "plain_documents",
+    "plain_filters",
+    "plain_finds",
+    "plain_pipelines",
+    "plain_updates",
+]

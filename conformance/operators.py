@@ -1,6 +1,6 @@
 """Writes ``docs/operators.md``, the table of all operators, from what the operators say of themselves.
 
-    python -m conformance.operators
+python -m conformance.operators
 """
 
 from collections import Counter
@@ -53,7 +53,13 @@ def text() -> str:
         row = " | ".join(str(counts[kind, status]) for status in Status)
         lines.append(f"| {_TITLES[kind]} | {row} |")
     for kind in Kind:
-        lines += ["", f"## {_TITLES[kind]}", "", "| name | since | status | what it is | example |", "|---|---|---|---|---|"]
+        lines += [
+            "",
+            f"## {_TITLES[kind]}",
+            "",
+            "| name | since | status | what it is | example |",
+            "|---|---|---|---|---|",
+        ]
         lines += [_row(spec) for spec in specs if spec.kind is kind]
     return "\n".join(lines) + "\n"
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 VARIABLE: Final = "KATO_COMPAT_EXAMPLES"
 F = TypeVar("F", bound=Callable[..., Any])
@@ -21,6 +21,8 @@ def examples(default: int) -> Callable[[F], F]:
         derandomize=asked is None,
         database=None,
         deadline=None,
+        # Shrinking a failure may take minutes: only where time was asked for.
+        phases=(Phase.explicit, Phase.generate) if asked is None else tuple(Phase),
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
     return lambda function: chosen(function)

@@ -180,9 +180,7 @@ def call(collection: Any, method: str, arguments: Mapping[str, Any], options: Ma
     if "return_document" in given:
         given["return_document"] = given["return_document"] == "after"
     if method == "bulk_write":
-        given["requests"] = [
-            _REQUESTS[name](**request) for item in given["requests"] for name, request in item.items()
-        ]
+        given["requests"] = [_REQUESTS[name](**request) for item in given["requests"] for name, request in item.items()]
     if method == "aggregate":
         return list(collection.aggregate(given.pop("pipeline"), **given))
     result = getattr(collection, method)(**given)

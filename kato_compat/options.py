@@ -131,6 +131,7 @@ CLIENT_OPTIONS: Final[dict[str, Option]] = {
         Option("serverSelectionTimeoutMS", _USED, "how long a store may take to be found"),
         Option("connectTimeoutMS", _USED, "how long a connection may take"),
         Option("socketTimeoutMS", _USED, "how long an answer may take"),
+        Option("auto_encryption_opts", _REFUSED, "documents would be stored unencrypted"),
         Option("compressors", _IGNORED, "there is no MongoDB wire to compress"),
         Option("clickhouse", _USED, "ours: the URL of ClickHouse"),
         Option("redis", _USED, "ours: the URL of Redis"),

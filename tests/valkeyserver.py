@@ -20,15 +20,18 @@ def free_port() -> int:
 class ValkeyServer:
     """A server with its data in `folder`, on a Unix socket and on a TCP port; a context manager.
 
-    `persistent` keeps an append-only file that is written through to the disk with every command.
+    `persistent` keeps an append-only file, which reaches the disk as `fsync` says: with every command, or every second.
     """
 
-    def __init__(self, folder: Path, *, password: str | None = None, persistent: bool = False) -> None:
+    def __init__(
+        self, folder: Path, *, password: str | None = None, persistent: bool = False, fsync: str = "always"
+    ) -> None:
         self.folder = folder
         self.password = password
         self.port = free_port()
         self.socket = folder / "s"
         self._persistent = persistent
+        self._fsync = fsync
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -56,7 +59,7 @@ class ValkeyServer:
             "dir": str(self.folder),
             "save": "",
             "appendonly": "yes" if self._persistent else "no",
-            "appendfsync": "always",
+            "appendfsync": self._fsync,
         }
         if self.password is not None:
             options["requirepass"] = self.password

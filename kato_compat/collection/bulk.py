@@ -7,7 +7,7 @@ from pymongo import common
 from pymongo.errors import BulkWriteError, ConfigurationError, InvalidOperation, OperationFailure
 from pymongo.results import BulkWriteResult
 
-from kato_compat.collection.face import collation, filter_document
+from kato_compat.collection.face import collation, filter_document, is_of_write
 from kato_compat.execute.bulk import Insert, Result, bulk
 from kato_compat.parse.command import Delete, Write, Written
 from kato_compat.parse.filter import parse_filter
@@ -113,6 +113,8 @@ class Bulk:
                 parsed_before=self._parsed,
             )
         except OperationFailure as error:
+            if not is_of_write(error):
+                raise
             # The server answers for each operation when its turn comes.
             prepared = error
         self._append(operation, prepared, hint)
@@ -131,6 +133,8 @@ class Bulk:
             parsed_order = collation(order)
             parsed = parse_filter(document, collection._scope(self._let, parsed_order), collation=parsed_order)
         except OperationFailure as error:
+            if not is_of_write(error):
+                raise
             return error
         return Delete(parsed, limit == 0)
 

@@ -26,7 +26,7 @@ from kato_compat.execute.reading import find_batches
 from kato_compat.execute.writing import insert
 from kato_compat.ir.requests import Flow, Pipeline, Select
 from kato_compat.mapping.spec import Catalogue, CollectionSpec
-from kato_compat.options import check_session, refuse, take
+from kato_compat.options import CLIENT_OPTIONS, Handling, check_session, refuse, take
 from kato_compat.values.document import Document
 
 #: The ClickHouse database of KATO's tables where a URL names none.
@@ -110,6 +110,9 @@ class MongoClient(Options):
         if port is not None and not isinstance(port, int):
             raise TypeError(f"port must be an instance of int, not {type(port)}")
         for name, value in kwargs.items():
+            option = CLIENT_OPTIONS.get(name)
+            if option is not None and option.handling is Handling.REFUSED and value is not None:
+                raise ConfigurationError(f"{name} is refused by kato_compat: {option.reason}")
             if name.lower() == "compressors":
                 # There is no wire to compress, and pymongo would warn of libraries that are not there.
                 continue

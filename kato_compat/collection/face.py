@@ -6,7 +6,7 @@ import bson
 from bson.codec_options import CodecOptions
 from pymongo import common, helpers_shared
 from pymongo.collation import validate_collation_or_none
-from pymongo.errors import ExecutionTimeout, OperationFailure, WriteError
+from pymongo.errors import OperationFailure, WriteError
 
 from kato_compat.errors import code_name
 from kato_compat.ir.predicate import Predicate
@@ -92,9 +92,21 @@ def hand_out_value(value: Any, options: CodecOptions[Any]) -> Any:
     return hand_out({"v": value}, options, True)["v"]
 
 
+#: Unauthorized, ProtocolError, AuthenticationFailed, MaxTimeMSExpired, CommandNotSupported, NotImplemented.
+_OF_NO_WRITE: Final = frozenset({13, 17, 18, 50, 115, 238})
+
+
+def is_of_write(error: OperationFailure) -> bool:
+    """Whether `error` is about one write: not one that a store gives, nor what this library refuses or lacks."""
+    details = error.details or {}
+    if error.code is None or error.code in _OF_NO_WRITE:
+        return False
+    return "redisError" not in details and "clickhouseCode" not in details
+
+
 def write_error(error: OperationFailure) -> OperationFailure:
     """The `WriteError` that pymongo raises for a server's error in a write, with its details."""
-    if isinstance(error, WriteError | ExecutionTimeout) or error.code is None or not error.details:
+    if isinstance(error, WriteError) or not is_of_write(error) or not error.details:
         return error
     details = {"index": 0, "code": error.code, "errmsg": error.details.get("errmsg", str(error))}
     for name in ("keyPattern", "keyValue", "errInfo"):
@@ -122,6 +134,7 @@ __all__ = [
     "hand_out",
     "hand_out_all",
     "hand_out_value",
+    "is_of_write",
     "parsed_sort",
     "predicate",
     "projection_document",

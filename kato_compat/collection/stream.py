@@ -112,6 +112,10 @@ class _LimitedReader:
         self._limit.check()
         return (yield from self._reader.fetch())
 
+    def documents(self) -> Flow[list[Document] | None]:
+        self._limit.check()
+        return (yield from self._reader.documents())
+
     def close(self) -> Flow[None]:
         yield from self._reader.close()
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from bson.raw_bson import RawBSONDocument
 from pymongo import common
 from pymongo.collection import ReturnDocument
-from pymongo.errors import BulkWriteError, ConfigurationError, ExecutionTimeout, OperationFailure
+from pymongo.errors import BulkWriteError, ConfigurationError, OperationFailure
 from pymongo.results import BulkWriteResult, DeleteResult, InsertManyResult, InsertOneResult, UpdateResult
 from pymongo.write_concern import validate_boolean
 
@@ -17,6 +17,7 @@ from kato_compat.collection.face import (
     command_error,
     filter_document,
     hand_out,
+    is_of_write,
     parsed_sort,
     projection_document,
     write_error,
@@ -62,11 +63,11 @@ class Writes(Namespace):
 
     @contextmanager
     def _reporting(self) -> Iterator[None]:
-        """Raise a server's error of a write as the `WriteError` it is; unacknowledged writes report none."""
+        """Raise an error of a write as the `WriteError` it is; unacknowledged writes report none of those."""
         try:
             yield
         except OperationFailure as error:
-            if self._acknowledged or isinstance(error, ExecutionTimeout) or not isinstance(error.code, int):
+            if self._acknowledged or not is_of_write(error):
                 raise write_error(error) from error
 
     def insert_many(

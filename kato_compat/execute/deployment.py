@@ -15,8 +15,8 @@ from kato_compat.execute.pending import Pending, Warehouse
 from kato_compat.execute.storage import Storage
 from kato_compat.execute.table import TableStorage
 from kato_compat.ir.requests import Flow, Pipeline, Select, T
-from kato_compat.mapping.keys import CATALOGUE, kato, unescape
-from kato_compat.mapping.spec import METADATA, Catalogue, Table
+from kato_compat.mapping.keys import CATALOGUE, kato, own, unescape
+from kato_compat.mapping.spec import METADATA, Catalogue, Keys, Table
 from kato_compat.sql.fragment import quote_name
 
 if TYPE_CHECKING:
@@ -129,7 +129,10 @@ class EngineDeployment(Deployment):
         return MappedStorage(spec, database, collection, self._brand_new)
 
     def _brand_new(self, database: str) -> Flow[bool]:
-        """Whether a knowledge base has neither totals nor symbol hashes nor rows: nobody has learned into it."""
+        """Whether a knowledge base has neither totals nor symbol hashes nor rows: nobody has learned into it.
+
+        If so, no collection of it need be searched for data of others any more.
+        """
         keys = [kato(database, *parts) for parts in _SIGNS]
         (count,) = yield Pipeline((("EXISTS", *keys),))
         if count:
@@ -137,6 +140,8 @@ class EngineDeployment(Deployment):
         for spec in self.catalogue:
             if isinstance(spec.source, Table) and (yield from self._tenants(spec.source, database)):
                 return False
+        scanned = [spec.name for spec in self.catalogue if isinstance(spec.source, Keys)]
+        yield Pipeline(tuple(("HSETNX", own(database, name, "meta"), b"adopted", 0) for name in scanned))
         return True
 
     def names(self, database: str | None = None) -> Flow[list[tuple[str, str]]]:

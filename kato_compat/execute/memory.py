@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 
 from bson import encode
 from pymongo.errors import DuplicateKeyError, OperationFailure
@@ -82,12 +83,7 @@ class MemoryReader(Reader):
         """See `Reader.fetch`."""
         if self._iterator is None:
             self._iterator = self._candidates()
-        batch: list[Stored] = []
-        for stored in self._iterator:
-            batch.append(stored)
-            if len(batch) == BATCH:
-                break
-        return batch or None
+        return list(islice(self._iterator, BATCH)) or None
         yield  # a flow without requests
 
     def close(self) -> Flow[None]:

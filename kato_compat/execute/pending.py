@@ -5,7 +5,8 @@ pending hash in the same atomic step as its counters, and a deleted row is marke
 ClickHouse, and runs before any scan. Keys of a collection (see `mapping.keys.own`):
 
 - ``pending``: HASH name -> JSON of the row's columns: rows not yet in ClickHouse
-- ``moving``: the block that a flush is inserting; after a crash the next flush inserts what is not there yet
+- ``moving``: the block that a flush is inserting, with its token; after a crash the next flush inserts what is not
+  there yet
 - ``gone``: ZSET name -> 0 until the row has been deleted in ClickHouse, then the second it was deleted in
 - ``lock``: the flusher's token, with a lease
 
@@ -13,6 +14,7 @@ A row in ``pending`` or ``moving`` stands for whatever ClickHouse holds under th
 row unless one of those two has it.
 """
 
+import hashlib
 import json
 import os
 import time
@@ -32,6 +34,8 @@ BLOCK: Final = 10_000
 LEASE: Final = 10_000
 #: Seconds that the mark of a deleted row is kept after its deletion, for scans that began before it.
 MEMORY: Final = 300
+#: The field of ``moving`` that holds the block's token; no row has an empty name.
+_TOKEN: Final = b""
 
 _SEAL: Final = Script(
     "seal",
@@ -185,7 +189,11 @@ class Pending:
                     return inserted
                 # The last pending row may be deleted meanwhile, and with it the hash.
                 there = [Check(("EXISTS", self.pending), (1,)), Check(("EXISTS", self.moving), (0,))]
-                yield Pipeline((transact(there, [("RENAME", self.pending, self.moving)]),))
+                begin: list[Command] = [
+                    ("RENAME", self.pending, self.moving),
+                    ("HSET", self.moving, _TOKEN, os.urandom(16).hex()),
+                ]
+                yield Pipeline((transact(there, begin),))
             inserted += yield from self._insert()
             if not moving or not waiting:
                 return inserted
@@ -212,7 +220,11 @@ class Pending:
     def _insert(self) -> Flow[int]:
         (reply,) = yield Pipeline((("HGETALL", self.moving),))
         flat = reply if not isinstance(reply, dict) else [part for item in reply.items() for part in item]
-        rows = list(zip(flat[0::2], flat[1::2], strict=True))
+        held = dict(zip(flat[0::2], flat[1::2], strict=True))
+        # A server that keeps a log of inserted blocks drops a block that it has seen. Without a token of its own that
+        # would be one whose rows were deleted meanwhile; with it, it is the same block of a flusher thought dead.
+        token = held.pop(_TOKEN, b"").decode() or os.urandom(16).hex()
+        rows = list(held.items())
         inserted = 0
         for start in range(0, len(rows), BLOCK):
             block = rows[start : start + BLOCK]
@@ -224,10 +236,12 @@ class Pending:
                 if name not in present
             ]
             if fresh:
-                yield InsertRows(self.warehouse.database, self.source.name, self.columns, fresh)
+                digest = hashlib.sha1(json.dumps([row[1] for row in fresh]).encode(), usedforsecurity=False).hexdigest()
+                table = self.source.name
+                yield InsertRows(self.warehouse.database, table, self.columns, fresh, f"{token}:{digest}")
                 inserted += len(fresh)
             yield Pipeline((self.renew(),))
-        yield Pipeline((Call(_SEAL, (self.moving, self.gone), tuple(name for name, _ in rows)),))
+        yield Pipeline((Call(_SEAL, (self.moving, self.gone), (*held, _TOKEN)),))
         return inserted
 
     def present(self, names: Sequence[str]) -> Flow[set[str]]:

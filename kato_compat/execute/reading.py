@@ -7,7 +7,7 @@ from typing import Any
 from kato_compat.execute.pipeline import ListReader, PipelineReader
 from kato_compat.execute.storage import Access, Plan, Reader, Storage
 from kato_compat.ir.expression import Frame
-from kato_compat.ir.predicate import ALWAYS, DocumentTest, Predicate, compile_predicate
+from kato_compat.ir.predicate import ALWAYS, And, Predicate, compile_predicate
 from kato_compat.ir.projection import Projection
 from kato_compat.ir.requests import Flow
 from kato_compat.ir.stage import Environment, Stage
@@ -34,17 +34,16 @@ class Matching:
 
     def __init__(self, reader: Reader, plan: Plan, frame: Frame | None = None) -> None:
         self._reader = reader
-        self._test: DocumentTest | None = None if plan.residual == ALWAYS else compile_predicate(plan.residual, frame)
+        terms = plan.residual.terms if isinstance(plan.residual, And) else (plan.residual,)
+        self._tests = [compile_predicate(term, frame) for term in terms if term != ALWAYS]
 
     def fetch(self) -> Flow[Documents | None]:
         """The next batch of matching documents, None at the end."""
-        batch = yield from self._reader.fetch()
-        if batch is None:
-            return None
-        test = self._test
-        if test is None:
-            return [stored.document for stored in batch]
-        return [document for stored in batch if test(document := stored.document)]
+        batch = yield from self._reader.documents()
+        if batch is not None:
+            for test in self._tests:
+                batch = list(filter(test, batch))
+        return batch
 
     def close(self) -> Flow[None]:
         """See `Reader.close`."""

@@ -89,6 +89,11 @@ class Reader(Protocol):
     def fetch(self) -> Flow[list[Stored] | None]:
         """The next batch (it may be empty), None at the end."""
 
+    def documents(self) -> Flow[list[Document] | None]:
+        """As `fetch`, the documents alone; for a plan that writes nothing."""
+        batch = yield from self.fetch()
+        return None if batch is None else [stored.document for stored in batch]
+
     def close(self) -> Flow[None]:
         """Give back what the stream holds; safe to repeat."""
 

@@ -182,7 +182,7 @@ class TableStorage(MappedStorage):
 
     def read(
         self, keys: Sequence[str], fields: Sequence[str], writes: bool, identified: bool = True
-    ) -> Flow[list[Stored | None]]:
+    ) -> Flow[list[Any]]:
         """See `MappedStorage.read`: Redis and the pending rows in one round trip, then ClickHouse for the others."""
         if not keys:
             return []
@@ -252,8 +252,8 @@ class TableStorage(MappedStorage):
         raws: Mapping[str, Sequence[Any]],
         identified: bool,
         writes: bool,
-    ) -> list[Stored]:
-        """The stored forms of documents from their rows' `columns` and the raw values of Redis fields."""
+    ) -> list[Any]:
+        """Documents (with `writes` as `Stored`) from their rows' `columns` and the raw values of Redis fields."""
         redis = self.spec.redis
         values: dict[str, Sequence[Any]] = {
             name: redis[name].values(raw, self._where(name, keys)) for name, raw in raws.items()
@@ -262,7 +262,7 @@ class TableStorage(MappedStorage):
             values.update(zip(columns, zip(*rows, strict=True), strict=True))
         documents = self.spec.assemble(keys, values, identified or writes)
         if not writes:
-            return [Stored(b"", None, document) for document in documents]
+            return documents
         return [
             Stored(key.encode(), Version(key, {name: raw[place] for name, raw in raws.items()}, _STORED), document)
             for place, (key, document) in enumerate(zip(keys, documents, strict=True))

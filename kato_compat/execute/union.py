@@ -20,7 +20,7 @@ from kato_compat.sql.fragment import Sql
 from kato_compat.values.document import Document
 
 if TYPE_CHECKING:
-    from kato_compat.execute.mapped import MappedStorage
+    from kato_compat.execute.keyed import KeyedStorage
     from kato_compat.execute.table import TableStorage
 
 #: Keys per round trip.
@@ -54,7 +54,7 @@ class ScanPlan:
 class MappedReader(Reader):
     """The documents of the mapped side, then those of the document side that match."""
 
-    def __init__(self, storage: "MappedStorage", plan: Plan) -> None:
+    def __init__(self, storage: "KeyedStorage", plan: Plan) -> None:
         self._storage = storage
         self._plan = plan
         self._private: MappedPlan = plan.private
@@ -69,6 +69,17 @@ class MappedReader(Reader):
 
     def fetch(self) -> Flow[list[Stored] | None]:
         """See `Reader.fetch`."""
+        batch = yield from self._next(plain=False)
+        if batch is None or self._plan.access.writes:
+            return batch
+        return [each if isinstance(each, Stored) else Stored(b"", None, each) for each in batch]
+
+    def documents(self) -> Flow[list[Document] | None]:
+        """See `Reader.documents`."""
+        return (yield from self._next(plain=True))
+
+    def _next(self, plain: bool) -> Flow[list[Any] | None]:
+        """The next batch of either side; those of the document side are `plain` documents, or else `Stored`."""
         if self._done:
             return None
         if self._documents is None:
@@ -82,13 +93,15 @@ class MappedReader(Reader):
             if self._plan.residual is not self._plan.access.predicate:
                 # What the mapped side answered itself was not checked there yet.
                 self._test = compile_predicate(self._plan.access.predicate)
-        found = yield from self._documents.fetch()
         test = self._test
-        if found is None or test is None:
-            return found
-        return [stored for stored in found if test(stored.document)]
+        if plain:
+            documents = yield from self._documents.documents()
+            return documents if documents is None or test is None else list(filter(test, documents))
+        batch = yield from self._documents.fetch()
+        return batch if batch is None or test is None else [stored for stored in batch if test(stored.document)]
 
-    def _mapped(self) -> Flow[list[Stored] | None]:
+    def _mapped(self) -> Flow[list[Any] | None]:
+        """The next batch of the mapped side: as `Stored` for a plan that writes, else documents."""
         keys = yield from self._next_keys()
         if keys is None:
             return None
@@ -96,9 +109,9 @@ class MappedReader(Reader):
         reading = storage.read(keys, self._private.fields, self._plan.access.writes, self._identified)
         found, replies = yield from alongside(reading, (("EXISTS", storage.documents.docs),))
         self._bare = replies == [0] and self._sure(found)
-        return [stored for stored in found if stored is not None]
+        return [each for each in found if each is not None]
 
-    def _sure(self, found: list[Stored | None]) -> bool:
+    def _sure(self, found: list[Any]) -> bool:
         """Whether the pipeline that asked for the document side was the last to read the mapped side."""
         return True
 
@@ -144,7 +157,7 @@ class TableReader(MappedReader):
         self._scan: Any = None
         self._scanned = False
 
-    def _mapped(self) -> Flow[list[Stored] | None]:
+    def _mapped(self) -> Flow[list[Any] | None]:
         private = self._private
         if private.keys is not None or private.ids is not None:
             return (yield from super()._mapped())
@@ -156,16 +169,16 @@ class TableReader(MappedReader):
         if scan.values is not None:
             return (yield from self._distinct(scan, scan.values))
         columns = [name for name in self._storage.spec.columns if name in private.fields]
-        rows = yield from self._next(columns, scan)
+        rows = yield from self._rows(columns, scan)
         if rows is None:
             return None
         return (yield from self._documents_of(rows, columns, private.fields, self._identified))
 
-    def _sure(self, found: list[Stored | None]) -> bool:
+    def _sure(self, found: list[Any]) -> bool:
         """See `MappedReader._sure`: a row that ClickHouse did not have may have moved before it was asked."""
         return None not in found
 
-    def _next(self, columns: Sequence[str], scan: ScanPlan) -> Flow[list[tuple[Any, ...]] | None]:
+    def _rows(self, columns: Sequence[str], scan: ScanPlan) -> Flow[list[tuple[Any, ...]] | None]:
         """The next block of rows of the open scan."""
         if self._scan is None:
             yield from self._storage.prepared()
@@ -184,14 +197,14 @@ class TableReader(MappedReader):
 
     def _documents_of(
         self, rows: list[tuple[Any, ...]], columns: Sequence[str], fields: Sequence[str], identified: bool
-    ) -> Flow[list[Stored]]:
+    ) -> Flow[list[Any]]:
         """The documents of rows, their Redis fields fetched in batches; rows deleted meanwhile are left out."""
         storage = self._storage
         writes = self._plan.access.writes
         redis = [name for name in storage.spec.redis if writes or name in fields]
         if not redis and not writes:
             return storage.stored([row[0] for row in rows], columns, [row[1:] for row in rows], {}, identified, False)
-        found: list[Stored] = []
+        found: list[Any] = []
         for start in range(0, len(rows), BATCH):
             block = rows[start : start + BATCH]
             keys = [row[0] for row in block]
@@ -202,17 +215,17 @@ class TableReader(MappedReader):
             found.extend(storage.stored(keys, columns, [row[1:] for row in block], raws, identified, writes))
         return found
 
-    def _distinct(self, scan: ScanPlan, values: DistinctValues) -> Flow[list[Stored] | None]:
+    def _distinct(self, scan: ScanPlan, values: DistinctValues) -> Flow[list[Document] | None]:
         """Documents that hold the next distinct values of a column."""
-        rows = yield from self._next((), scan)
+        rows = yield from self._rows((), scan)
         if rows is None:
             return None
         found = [row[0] for row in rows]
         if not values.depth:
-            return [Stored(b"", None, {values.name: value}) for value in found]
+            return [{values.name: value} for value in found]
         for _ in range(values.depth - 1):
             found = [found]
-        return [Stored(b"", None, {values.name: found})]
+        return [{values.name: found}]
 
     def _alive(
         self, rows: list[tuple[Any, ...]], keys: list[str], raws: dict[str, list[Raw]]
@@ -225,7 +238,7 @@ class TableReader(MappedReader):
         kept = {name: [raw[place] for place in places] for name, raw in raws.items()}
         return [rows[place] for place in places], [keys[place] for place in places], kept
 
-    def _late(self, scan: ScanPlan) -> Flow[list[Stored]]:
+    def _late(self, scan: ScanPlan) -> Flow[list[Document]]:
         """The winners: keys and Redis fields of all rows first, then the columns of those that are kept."""
         storage, plan = self._storage, self._plan
         access = plan.access
@@ -237,19 +250,17 @@ class TableReader(MappedReader):
         fields = [name for name in storage.spec.redis if name in wanted]
         name = storage.spec.key
         kept: list[Document] = []
-        while (rows := (yield from self._next((), scan))) is not None:
-            documents = [each.document for each in (yield from self._documents_of(rows, (), fields, "_id" in wanted))]
+        while (rows := (yield from self._rows((), scan))) is not None:
+            documents = yield from self._documents_of(rows, (), fields, "_id" in wanted)
             kept.extend(documents if test is None else [document for document in documents if test(document)])
             if len(kept) > 4 * access.limit + 4096:
                 kept = runner.top(kept, access.limit)
         kept = runner.top(kept, access.limit)
         keys = [document[name] for document in kept]
-        found: list[Stored] = []
+        found: list[Document] = []
         for start in range(0, len(keys), BATCH):
-            block = yield from storage.read(
-                keys[start : start + BATCH], self._private.fields, False, self._identified
-            )
-            found.extend(stored for stored in block if stored is not None)
+            block = yield from storage.read(keys[start : start + BATCH], self._private.fields, False, self._identified)
+            found.extend(document for document in block if document is not None)
         return found
 
     def close(self) -> Flow[None]:

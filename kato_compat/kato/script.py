@@ -58,7 +58,7 @@ end
 local function affinity(symbol, emotive)
   local key = prefix .. 'affinity:' .. symbol
   local held = redis.call('HGET', key, emotive)
-  local value = held and tonumber(held) or 0
+  local value = tonumber(held or 0)
   if not value then fail(key, 'does not hold a number') end
   return key, held, value
 end
@@ -75,7 +75,9 @@ local function whole(work)
   local done, result = pcall(work)
   if done then return result end
   for i = #undo, 1, -1 do redis.pcall(unpack(undo[i])) end
-  return redis.error_reply(type(result) == 'table' and result.err or 'ERR ' .. tostring(result))
+  -- Redis gives the error as a table, Valkey as its text; one that Lua found itself has no code before it.
+  local text = type(result) == 'table' and result.err or tostring(result)
+  return {err = string.match(text, '^%u+ ') and text or 'ERR ' .. text}
 end
 """
 
@@ -406,14 +408,14 @@ return whole(function()
         unlisted[#unlisted + 1] = symbol
       end
     end
-    if joins then
-      local key = prefix .. 'symbol_to_patterns:' .. symbol
-      redis.call('SADD', key, unpack(joins))
-      -- None of these patterns was known: whatever the set said of them before was stale.
-      undone_by('SREM', key, unpack(joins))
-    end
   end
   check_absent()
+  for at, joins in pairs(joined) do
+    local key = prefix .. 'symbol_to_patterns:' .. block.s[at]
+    redis.call('SADD', key, unpack(joins))
+    -- None of these patterns was known: whatever the set said of them before was stale.
+    undone_by('SREM', key, unpack(joins))
+  end
   for _, sum in ipairs(sums) do
     local text = number(sum[4])
     if not text then fail(sum[1], 'would hold no finite number') end

@@ -11,13 +11,14 @@ from pymongo.errors import OperationFailure
 
 from kato_compat.errors import fail
 from kato_compat.ir.expression import Expression
-from kato_compat.ir.predicate import Computed, Predicate, leaves, truthy
+from kato_compat.ir.predicate import AtPath, Computed, Predicate, leaves, truthy
 from kato_compat.ir.projection import Form, Node, Projection, Rewrite
 from kato_compat.ir.registry import find as find_operator
 from kato_compat.ir.spec import Kind
 from kato_compat.operators.projection.elemmatch import ElemMatch
 from kato_compat.operators.projection.positional import Positional
 from kato_compat.operators.projection.slice import Slice
+from kato_compat.operators.query.schema import Satisfies
 from kato_compat.parse.expression import Context
 from kato_compat.values.naming import document_path
 from kato_compat.values.paths import Path
@@ -187,6 +188,8 @@ class _Parser:
         path = document_path(name[:-2])
         if any(isinstance(leaf, Computed) for leaf in leaves(predicate)):
             raise fail(_QUERY_FEATURE_NOT_ALLOWED, "$expr is not allowed in this context")
+        if any(isinstance(leaf, AtPath) and isinstance(leaf.test, Satisfies) for leaf in leaves(predicate)):
+            raise fail(_QUERY_FEATURE_NOT_ALLOWED, "$jsonSchema is not allowed in this context")
         _insert(parent, path, Positional(predicate))
         self._positional = True
 

@@ -165,8 +165,8 @@ def _check_features(raw: Any) -> None:
     if type(raw) is not dict:
         return
     for name, value in raw.items():
-        if name == "$expr":
-            raise fail(224, "$expr is not allowed in this context")
+        if name in ("$expr", "$jsonSchema"):
+            raise fail(224, f"{name} is not allowed in this context")
         if name in ("$where", "$text"):
             raise fail(2, f"{name} is not allowed in this context")
         if name in ("$and", "$or", "$nor") and type(value) is list:

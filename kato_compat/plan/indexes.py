@@ -49,7 +49,7 @@ _REFUSED: Final = {
     "hashed": "there is no sharding",
     "columnstore": "there are no column store indexes",
 }
-_IGNORED: Final = frozenset({"background", "v", "commitQuorum", "comment", "maxTimeMS", "session", "writeConcern", "ns"})
+_IGNORED: Final = frozenset({"background", "v", "commitQuorum", "comment", "maxTimeMS", "session", "writeConcern"})
 _KNOWN: Final = frozenset(
     {"name", "unique", "sparse", "partialFilterExpression", "hidden", "expireAfterSeconds", "collation", "bucketSize"}
 )

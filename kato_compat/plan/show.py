@@ -1,6 +1,5 @@
 """Showing predicates to people, in the filter language."""
 
-from dataclasses import fields, is_dataclass
 from typing import Any, Final
 
 from kato_compat.ir.predicate import And, AtPath, Computed, Constant, Not, Or, Predicate, Test
@@ -32,10 +31,10 @@ def show(predicate: Predicate) -> str:
 def _conditions(test: Test) -> list[tuple[str, str]]:
     """A test's name and its operand; a test keeps what it needs of it under names of its own."""
     operands: list[str] = []
-    named = fields(test) if is_dataclass(test) else ()
-    for each in named:
-        value = getattr(test, each.name)
-        if each.name == "collation" or callable(value) or (isinstance(value, bool) and each.name != "operand"):
+    names: tuple[str, ...] = tuple(getattr(test, "__dataclass_fields__", ()))
+    for name in names:
+        value = getattr(test, name)
+        if name == "collation" or callable(value) or (isinstance(value, bool) and name != "operand"):
             continue
         if isinstance(value, tuple) and not value and operands:
             continue

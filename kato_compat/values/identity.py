@@ -25,9 +25,11 @@ def identity(value: Any) -> bytes:
     """
     kind = type(value)
     if kind is str:
-        return b"s" + value.encode()
+        text: bytes = value.encode()
+        return b"s" + text
     if kind is ObjectId:
-        return b"o" + value.binary
+        binary: bytes = value.binary
+        return b"o" + binary
     if kind is int or kind is Int64:
         return b"n%d" % value
     if value is None or value is MISSING:

@@ -64,6 +64,8 @@ def test_bad_configuration() -> None:
         MongoClient("memory://", maxPolSize=3)
     with pytest.raises(ValueError, match="maxPoolSize"):
         MongoClient("memory://", maxPoolSize="x")
+    with pytest.raises(ConfigurationError, match="stored unencrypted"):
+        MongoClient("memory://", auto_encryption_opts=object())
     with pytest.raises(ValueError, match="layout"):
         MongoClient("memory://", layout="rows")
     with pytest.raises(ConfigurationError, match="embedded:///path"):

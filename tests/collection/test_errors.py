@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 from pymongo import DeleteMany, DeleteOne, InsertOne, ReplaceOne, UpdateMany, UpdateOne
 from pymongo.errors import (
+    AutoReconnect,
     BulkWriteError,
     ConfigurationError,
     DuplicateKeyError,
     InvalidOperation,
     OperationFailure,
+    PyMongoError,
     WriteError,
 )
 from pymongo.write_concern import WriteConcern
@@ -251,3 +253,48 @@ def test_equality(things: Collection) -> None:
     assert things != database.other
     assert database.client[database.name] == database
     assert repr(database.client) in repr(things)
+
+
+def test_what_is_refused_is_said_to_unacknowledged_writes_too(things: Collection) -> None:
+    silent = things.with_options(write_concern=WriteConcern(w=0))
+    refused = {"$where": "1"}
+    calls: list[Callable[[], Any]] = [
+        lambda: silent.update_one(refused, {"$set": {"a": 1}}),
+        lambda: silent.delete_one(refused),
+        lambda: silent.bulk_write([UpdateOne(refused, {"$set": {"a": 1}})]),
+        lambda: things.bulk_write([InsertOne({}), DeleteOne(refused)]),
+        lambda: things.delete_many(refused),
+    ]
+    for call in calls:
+        with pytest.raises(OperationFailure) as caught:
+            call()
+        assert caught.value.code == 115
+        assert not isinstance(caught.value, WriteError)
+    assert things.count_documents({}) == 0
+
+
+def test_a_failing_store_is_no_write_error(memory: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = AutoReconnect("connection closed")
+    denied = OperationFailure("denied", 18, {"ok": 0.0, "errmsg": "denied", "code": 18})
+    silent = memory.with_options(write_concern=WriteConcern(w=0))
+    for error in (lost, denied):
+
+        def fail(_: Any, error: PyMongoError = error) -> Any:
+            raise error
+
+        with monkeypatch.context() as patched:
+            patched.setattr(memory.deployment.driver, "run", fail)
+            for collection in (memory, silent):
+                for call in (
+                    lambda c=collection: c.insert_one({}),
+                    lambda c=collection: c.insert_many([{}]),
+                    lambda c=collection: c.update_one({}, {"$set": {"a": 1}}),
+                    lambda c=collection: c.delete_many({}),
+                    lambda c=collection: c.find_one_and_delete({}),
+                    lambda c=collection: c.bulk_write([InsertOne({})]),
+                    lambda c=collection: c.find_one({}),
+                    lambda c=collection: c.count_documents({}),
+                ):
+                    with pytest.raises(PyMongoError) as caught:
+                        call()
+                    assert caught.value is error

@@ -1,8 +1,10 @@
 """A learn is seen by the next read, whatever its form and whoever reads."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from chdbhttp import ChdbHttp
@@ -10,6 +12,7 @@ from katomodel import name_of
 from pymongo.errors import ConfigurationError, InvalidName, OperationFailure
 from valkeyserver import ValkeyServer
 
+import kato_compat
 from kato_compat import Catalogue, CollectionSpec, KnowledgeBase, MongoClient
 from kato_compat.mapping.field import Counter
 from kato_compat.mapping.spec import Keys
@@ -209,7 +212,10 @@ def test_another_process_sees_it_at_once(clickhouse_http: ChdbHttp, valkey: Valk
         knowledge = KnowledgeBase(client, kb_id)
         assert knowledge.learn_pattern(PATTERN) is True
         arguments = [sys.executable, "-c", OTHER, clickhouse_http.url(), valkey.url, kb_id, NAME]
-        process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        environment = {**os.environ, "PYTHONPATH": str(Path(kato_compat.__file__).parents[1])}
+        process = subprocess.Popen(
+            arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
         assert process.stdout is not None
         try:
             assert [process.stdout.readline() for _ in range(3)] == ["1\n", "1\n", "False\n"]

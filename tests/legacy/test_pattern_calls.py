@@ -259,8 +259,7 @@ def test_p16_three_patterns(learned: Any) -> None:
     assert all(set(each) == {"name", "pattern_data", "length", "frequency", "emotives", "metadata"} for each in found)
 
 
-@pytest.mark.parametrize(("least", "limit", "expected"), [(1, None, [3, 2, 1]), (2, None, [3, 2]), (1, 1, [3])])
-def test_p17_flattened_patterns_by_frequency(learned: Any, least: int, limit: int | None, expected: list[int]) -> None:
+def flattened(least: int, limit: int | None) -> list[dict[str, Any]]:
     pipeline: list[dict[str, Any]] = [
         {"$match": {"frequency": {"$gte": least}}},
         {"$project": {"_id": 0, "name": 1, "frequency": 1, "pattern_data": 1, "flattened": FLATTENED}},
@@ -268,21 +267,19 @@ def test_p17_flattened_patterns_by_frequency(learned: Any, least: int, limit: in
     ]
     if limit:
         pipeline.append({"$limit": limit})
-    results = list(learned.aggregate(pipeline, allowDiskUse=True))
+    return pipeline
+
+
+@pytest.mark.parametrize(("least", "limit", "expected"), [(1, None, [3, 2, 1]), (2, None, [3, 2]), (1, 1, [3])])
+def test_p17_flattened_patterns_by_frequency(learned: Any, least: int, limit: int | None, expected: list[int]) -> None:
+    results = list(learned.aggregate(flattened(least, limit), allowDiskUse=True))
     assert [each["frequency"] for each in results] == expected
-    flattened = {each["name"]: each["flattened"] for each in results}
-    assert flattened[sha1(CAT)] == ["a", "b", "c"]
+    assert {each["name"]: each["flattened"] for each in results}[sha1(CAT)] == ["a", "b", "c"]
     assert set(results[0]) == {"name", "frequency", "pattern_data", "flattened"}
 
 
 def test_p17_on_nothing(patterns: Any) -> None:
-    pipeline = [
-        {"$match": {"frequency": {"$gte": 1}}},
-        {"$project": {"_id": 0, "name": 1, "frequency": 1, "pattern_data": 1, "flattened": FLATTENED}},
-        {"$sort": {"frequency": -1}},
-        {"$limit": 1000},
-    ]
-    assert list(patterns.aggregate(pipeline, allowDiskUse=True)) == []
+    assert list(patterns.aggregate(flattened(1, 1000), allowDiskUse=True)) == []
 
 
 def test_p18_statistics(learned: Any, knowledge: Any) -> None:

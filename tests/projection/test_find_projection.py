@@ -242,6 +242,13 @@ def test_errors(specification: dict[str, Any], code: int) -> None:
     assert raised.value.code == code
 
 
+def test_positional_needs_a_filter_without_schemas() -> None:
+    predicate = parse_filter({"a": 1, "$jsonSchema": {"required": ["a"]}}, Context())
+    with pytest.raises(OperationFailure) as raised:
+        parse_projection({"a.$": 1}, Context(), find=True, predicate=predicate)
+    assert raised.value.code == 224
+
+
 def test_positional_needs_a_filter_without_expressions() -> None:
     predicate = parse_filter({"$expr": {"$gt": ["$a", 1]}}, Context())
     with pytest.raises(OperationFailure) as raised:

@@ -23,10 +23,13 @@ def fill(factory: Factory, documents: Documents, other: Documents | None = None)
     return collection
 
 
-def answer(call: Callable[[], Any]) -> tuple[str, Any]:
-    """``("result", BSON)`` or ``("error", class or code)``. Anything but pymongo's errors is raised."""
+def answer(call: Callable[..., Any], *arguments: Any, **options: Any) -> tuple[str, Any]:
+    """What the call gives: ``("result", BSON)`` or ``("error", class or code)``.
+
+    Anything but pymongo's errors is raised.
+    """
     try:
-        found = call()
+        found = call(*arguments, **options)
         if isinstance(found, Iterable) and not isinstance(found, str | dict):
             found = list(found)  # a cursor asks when it is read
     except OperationFailure as error:
@@ -50,5 +53,8 @@ def _one_nan(value: Any) -> Any:
 
 
 def held(collection: Any) -> list[bytes]:
-    """What a collection holds, whatever its natural order."""
-    return sorted(canonical(document) for document in collection.find({}))
+    """What a collection holds, whatever its natural order and the order of root fields.
+
+    A mapped document has its fields in the order of the mapping, not in the order in which updates brought them.
+    """
+    return sorted(canonical(dict(sorted(document.items()))) for document in collection.find({}))

@@ -16,8 +16,8 @@ from conformance.profile import examples
 @examples(400)
 def test_find(rows: Documents, condition: dict[str, Any], projection: dict[str, Any], order: dict[str, int]) -> None:
     collection = fill(memory, rows)
-    answer(lambda: collection.find(condition, projection, sort=list(order.items())))
-    answer(lambda: collection.distinct(next(iter(order)), condition))
+    answer(collection.find, condition, projection, sort=list(order.items()))
+    answer(collection.distinct, next(iter(order)), condition)
     memory.teardown(collection)
 
 
@@ -26,7 +26,7 @@ def test_find(rows: Documents, condition: dict[str, Any], projection: dict[str, 
 @examples(600)
 def test_expression(rows: Documents, expression: Any) -> None:
     collection = fill(memory, rows)
-    answer(lambda: collection.aggregate([{"$project": {"r": {"$ifNull": [expression, None]}}}]))
+    answer(collection.aggregate, [{"$project": {"r": {"$ifNull": [expression, None]}}}])
     memory.teardown(collection)
 
 
@@ -34,7 +34,7 @@ def test_expression(rows: Documents, expression: Any) -> None:
 @examples(400)
 def test_pipeline(rows: Documents, other: Documents, pipeline: list[Any]) -> None:
     collection = fill(memory, rows, other)
-    answer(lambda: collection.aggregate(pipeline))
+    answer(collection.aggregate, pipeline)
     memory.teardown(collection)
 
 
@@ -42,7 +42,7 @@ def test_pipeline(rows: Documents, other: Documents, pipeline: list[Any]) -> Non
 @examples(200)
 def test_windows(rows: Documents, output: dict[str, Any], order: dict[str, int]) -> None:
     collection = fill(memory, rows)
-    answer(lambda: collection.aggregate([{"$setWindowFields": {"sortBy": order, "output": output}}]))
+    answer(collection.aggregate, [{"$setWindowFields": {"sortBy": order, "output": output}}])
     memory.teardown(collection)
 
 
@@ -52,7 +52,7 @@ def test_update(rows: Documents, condition: dict[str, Any], update: dict[str, An
     """An update that is an error changes nothing in the document that it failed on."""
     collection = fill(memory, rows)
     before = held(collection)
-    kind, _ = answer(lambda: collection.update_one(condition, update, upsert=upsert))
+    kind, _ = answer(collection.update_one, condition, update, upsert=upsert)
     if kind == "error":
         assert held(collection) == before
     memory.teardown(collection)
@@ -86,5 +86,5 @@ def _spoil(value: Any) -> None:
 @examples(300)
 def test_every_value_comes_back_as_it_was(value: Any) -> None:
     collection = fill(memory, [{"_id": 1, "v": value}])
-    assert answer(lambda: collection.find_one({"_id": 1})) == answer(lambda: {"_id": 1, "v": value})
+    assert answer(collection.find_one, {"_id": 1}) == answer(lambda: {"_id": 1, "v": value})
     memory.teardown(collection)

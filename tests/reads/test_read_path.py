@@ -163,8 +163,8 @@ class TestCount:
         client.deployment.clickhouse.insert_rows(InsertRows("kato", "patterns_data", columns, rows))
 
     @staticmethod
-    def execute(client: Any, kb_id: str, text: str) -> None:
-        client.deployment.clickhouse.execute(Execute(text, {"kb": kb_id, "name": named(1)}))
+    def execute(client: Any, text: str, **parameters: str) -> None:
+        client.deployment.clickhouse.execute(Execute(text, parameters))
 
     def test_duplicates_come_and_go(self, client: Any, database: Any) -> None:
         patterns, kb_id = database.patterns_kb, database.name
@@ -173,9 +173,10 @@ class TestCount:
             self.write(client, kb_id, *numbers)
             assert patterns.count_documents({}) == count
             assert patterns.count_documents({}) == count
-        self.execute(client, kb_id, "DELETE FROM kato.patterns_data WHERE kb_id = {kb:String} AND name = {name:String}")
+        delete = "DELETE FROM kato.patterns_data WHERE kb_id = {kb:String} AND name = {name:String}"
+        self.execute(client, delete, kb=kb_id, name=named(1))
         assert patterns.count_documents({}) == 4
-        self.execute(client, kb_id, "OPTIMIZE TABLE kato.patterns_data PARTITION {kb:String} FINAL")
+        self.execute(client, "OPTIMIZE TABLE kato.patterns_data PARTITION {kb:String} FINAL", kb=kb_id)
         assert patterns.count_documents({}) == 4
         patterns.insert_one(pattern(1, ["y"]))
         assert patterns.count_documents({}) == 5

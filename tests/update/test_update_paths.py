@@ -242,6 +242,7 @@ def test_array_filters_that_choose_the_same_element_may_conflict() -> None:
         ([{"1x": 1}], 2),
         ([{"x": {"$foo": 1}}], 2),
         ([{"$expr": {"$eq": [1, 1]}}], 224),
+        ([{"$jsonSchema": {}}], 224),
         ([{"$where": "1"}], 2),
         ([5], 14),
     ],

@@ -102,7 +102,7 @@ def _number(value: Any) -> int:
     if not is_number(value):
         raise fail(40241, f"The $bucketAuto 'buckets' field must be a numeric value, but found type: {alias_of(value)}")
     number = value.to_decimal() if isinstance(value, Decimal128) else value
-    if not INT32_MIN <= number <= INT32_MAX or number != int(number):
+    if number != number or not INT32_MIN <= number <= INT32_MAX or number != int(number):
         raise fail(
             40242, f"The $bucketAuto 'buckets' field must be representable as a 32-bit integer, but found {value!r}"
         )

@@ -10,7 +10,7 @@ from kato_compat.errors import fail
 from kato_compat.ir.expression import Expression
 from kato_compat.ir.registry import register
 from kato_compat.ir.requests import Flow
-from kato_compat.ir.spec import Kind, Spec
+from kato_compat.ir.spec import Example, Kind, Spec
 from kato_compat.ir.stage import (
     Documents,
     Environment,
@@ -54,7 +54,13 @@ class _Write(Stage):
 class Out(_Write):
     """`$out`: the documents take the place of all that the collection held (MongoDB manual: $out (aggregation))."""
 
-    spec: ClassVar[Spec] = Spec("$out", Kind.STAGE, "2.6", "Replaces a collection by the documents.")
+    spec: ClassVar[Spec] = Spec(
+        "$out",
+        Kind.STAGE,
+        "2.6",
+        "Replaces a collection by the documents.",
+        examples=(Example(({"_id": 1}, {"_id": 2}), [{"$match": {"_id": 1}}, {"$out": "copy"}], []),),
+    )
 
     @classmethod
     def parse(cls, operand: Any, context: StageContext) -> "Out":
@@ -111,7 +117,13 @@ class Merge(_Write):
     comes, as on the server, to which it is part of an update.
     """
 
-    spec: ClassVar[Spec] = Spec("$merge", Kind.STAGE, "4.2", "Writes the documents into a collection, merging them.")
+    spec: ClassVar[Spec] = Spec(
+        "$merge",
+        Kind.STAGE,
+        "4.2",
+        "Writes the documents into a collection, merging them.",
+        examples=(Example(({"_id": 1}, {"_id": 2}), [{"$merge": {"into": "copy", "whenMatched": "replace"}}], []),),
+    )
     on: tuple[str, ...]
     when_matched: str
     when_not_matched: str

@@ -49,11 +49,12 @@ class Budget:
 
     def count(self, items: list[Any]) -> bool:
         """Count `items` in; True if memory is used up."""
-        step = _EVERY if self._items > _EVERY else 1
-        sample = items[::step]
-        if sample:
-            self.used += sum(map(size_of, sample)) / len(sample) * len(items)
-            self._items += len(items)
+        first = items[: max(0, _EVERY - self._items)]
+        rest = items[len(first) :]
+        self.used += sum(map(size_of, first))
+        if sample := rest[::_EVERY]:
+            self.used += sum(map(size_of, sample)) / len(sample) * len(rest)
+        self._items += len(items)
         return self.used > self._environment.memory_limit
 
     def add(self, size: float) -> bool:

@@ -77,6 +77,11 @@ class CollStats(_About):
         "Statistics of the collection.",
         Status.PARTIAL,
         "latencyStats and queryExecStats count nothing; storageStats has count, size and the index names",
+        examples=(
+            Example(
+                ({"_id": 1}, {"_id": 2}), [{"$collStats": {"count": {}}}, {"$project": {"count": 1}}], [{"count": 2}]
+            ),
+        ),
     )
     parts: frozenset[str]
 
@@ -129,6 +134,7 @@ class IndexStats(_About):
         "Lists the indexes of the collection.",
         Status.PARTIAL,
         "accesses are not counted: ops is always 0",
+        examples=(Example(({"_id": 1},), [{"$indexStats": {}}, {"$project": {"name": 1}}], [{"name": "_id_"}]),),
     )
 
     @classmethod

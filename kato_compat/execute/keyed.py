@@ -1,0 +1,303 @@
+"""Reading mapped collections: by key, by `_id`, or all keys of a knowledge base from their index.
+
+Where other programs wrote the data there is no index yet: it is built once, by one SCAN or from the hashes' fields.
+"""
+
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from bson.objectid import ObjectId
+
+from kato_compat.execute.documents import DocumentStorage
+from kato_compat.execute.storage import Access, Placement, Plan, Reader, Storage, Stored
+from kato_compat.execute.union import BATCH, MappedPlan, MappedReader
+from kato_compat.ir.predicate import ALWAYS, And, AtPath, Predicate, conjunction
+from kato_compat.ir.requests import Command, Flow, Pipeline, alongside
+from kato_compat.mapping.field import Json, Raw, pairs
+from kato_compat.mapping.keys import CATALOGUE, kato, own
+from kato_compat.mapping.spec import CollectionSpec, Keys, Members, Singleton
+from kato_compat.plan.pin import pinned
+from kato_compat.values.identity import identity
+
+log = logging.getLogger("kato_compat")
+
+_SCAN_COUNT: Final = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What a mapped document was read from: the raw value of each Redis field, and what it says of its row."""
+
+    key: str
+    raws: dict[str, Raw]
+    row: Any = None
+
+
+def _allows(term: Predicate, path: tuple[str, ...], keys: set[str]) -> bool:
+    """Whether a term on the key holds for every one of `keys`."""
+    if not isinstance(term, AtPath) or term.path != path:
+        return False
+    values = pinned(term, path)
+    return values is not None and keys.issubset(value for value in values if type(value) is str)
+
+
+def glob(name: str) -> bytes:
+    """`name` with the characters of Redis glob patterns escaped, in UTF-8."""
+    return b"".join(b"\\" + bytes([byte]) if byte in b"*?[]^-\\" else bytes([byte]) for byte in name.encode())
+
+
+def score(key: str) -> int:
+    """The score of `key` in an index: the first 53 bits of its SHA-1, so that an `_id` leads back to its key."""
+    return int.from_bytes(hashlib.sha1(key.encode(), usedforsecurity=False).digest()[:7], "big") >> 3
+
+
+class KeyedStorage(Storage):
+    """What `execute.mapped.MappedStorage` reads by."""
+
+    def __init__(
+        self,
+        spec: CollectionSpec,
+        database: str,
+        collection: str,
+        brand_new: Callable[[str], Flow[bool]] | None = None,
+    ) -> None:
+        """`brand_new` tells whether a knowledge base has no data of others, so that none need be looked for."""
+        self.spec: CollectionSpec = spec
+        self._brand_new = brand_new
+        self.kb_id = database
+        self.namespace = f"{database}.{collection}"
+        self.documents = DocumentStorage(database, collection)
+        self.index = own(database, collection, "index")
+        self._adopted = isinstance(spec.source, Singleton)
+        self.built: int | None = None
+
+    # planning
+
+    def plan(self, access: Access) -> Plan:
+        """See `Storage.plan`."""
+        keys, ids = self.pin(access)
+        fields = tuple(name for name in self.spec.redis if access.fields is None or name in access.fields)
+        inner = MappedPlan(keys, ids, fields, self.documents.plan(access))
+        placements = [self._key_placement(keys, ids)]
+        placements.extend(
+            Placement(name, self.spec.redis[name].command, "Redis field, read in batches") for name in fields
+        )
+        if access.predicate != ALWAYS:
+            placements.append(Placement("filter", "PYTHON", "checked on the documents that were read"))
+        path = "COLLSCAN" if keys is None and ids is None else "EOF" if keys == () or ids == () else "IXSCAN"
+        return Plan(access, self.residual(access, keys), path, tuple(placements), private=inner)
+
+    def residual(self, access: Access, keys: tuple[str, ...] | None) -> Predicate:
+        """The filter without the terms on the key that reading by `keys` has answered."""
+        if keys is None or isinstance(self.spec.source, Singleton) or not access.pushdown:
+            return access.predicate
+        path = (self.spec.key,)
+        if isinstance(access.predicate, AtPath) and access.predicate.path == path:
+            # The keys are all that it allows: the key of a mapped document is a string.
+            return ALWAYS
+        if not isinstance(access.predicate, And):
+            return access.predicate
+        wanted = set(keys)
+        kept = [term for term in access.predicate.terms if not _allows(term, path, wanted)]
+        return conjunction(kept) if len(kept) < len(access.predicate.terms) else access.predicate
+
+    def pin(self, access: Access) -> tuple[tuple[str, ...] | None, tuple[ObjectId, ...] | None]:
+        """The keys, or else the `_id` values, that the filter pins the mapped side to."""
+        if isinstance(self.spec.source, Singleton):
+            values = pinned(access.predicate, (self.spec.key,))
+            if values is not None and self.spec.source.key not in values:
+                return (), None
+            return (self.spec.source.key,), None
+        values = pinned(access.predicate, (self.spec.key,))
+        if values is not None:
+            return tuple(dict.fromkeys(value for value in values if type(value) is str)), None
+        values = pinned(access.predicate, ("_id",))
+        if values is not None:
+            return None, tuple(dict.fromkeys(value for value in values if type(value) is ObjectId))
+        return None, None
+
+    def _key_placement(self, keys: tuple[str, ...] | None, ids: tuple[ObjectId, ...] | None) -> Placement:
+        if keys is not None:
+            return Placement(self.spec.key, "KEY", f"pinned to {len(keys)} key(s)")
+        if ids is not None:
+            return Placement("_id", "KEY", f"pinned to {len(ids)} _id(s), looked up in the index by score")
+        built = "" if self.built is None else f"; built from {self.built} existing keys by one SCAN"
+        return Placement(self.spec.key, "INDEX", "all keys of this knowledge base from their index" + built)
+
+    def open(self, plan: Plan) -> Reader:
+        """See `Storage.open`."""
+        return MappedReader(self, plan)
+
+    # reading
+
+    def read(
+        self, keys: Sequence[str], fields: Sequence[str], writes: bool, identified: bool = True
+    ) -> Flow[list[Any]]:
+        """The mapped documents of `keys`: with `writes` whole and as `Stored`, else only their `fields`.
+
+        None for a key that has no document. `identified`: with their `_id`.
+        """
+        mapped = self.spec.redis
+        names = list(mapped) if writes else list(dict.fromkeys((*fields, *self.spec.presence)))
+        raws = yield from self.raws(keys, names)
+        wanted = names if writes else fields
+        values = {name: mapped[name].values(raws[name], self._where(name, keys)) for name in wanted}
+        documents = self.spec.assemble(keys, values, identified or writes)
+        present = [raws[name] for name in self.spec.presence]
+        there = [True] * len(keys)
+        if all(None in raw for raw in present):
+            there = [any(raw is not None for raw in row) for row in zip(*present, strict=True)]
+        if not writes:
+            return [each if here else None for each, here in zip(documents, there, strict=True)]
+        return [
+            Stored(key.encode(), Version(key, {name: raws[name][place] for name in names}), document)
+            if there[place]
+            else None
+            for place, (key, document) in enumerate(zip(keys, documents, strict=True))
+        ]
+
+    def _where(self, name: str, keys: Sequence[str]) -> Callable[[int], str]:
+        """What errors call the field `name` of the key at a position."""
+        return lambda place: f"field {name!r} of {self.spec.key} {keys[place]!r} in {self.namespace}"
+
+    def raws(self, keys: Sequence[str], names: Sequence[str]) -> Flow[dict[str, list[Raw]]]:
+        """The raw values of fields `names` of all `keys`, in one round trip (two where HASH values are found)."""
+        commands: list[Command] = []
+        spans: list[tuple[str, int, int]] = []
+        for name in names:
+            reads = self.spec.redis[name].reads(self.kb_id, keys) if keys else []
+            spans.append((name, len(commands), len(commands) + len(reads)))
+            commands.extend(reads)
+        if not commands:
+            return {name: [] for name in names}
+        replies = yield Pipeline(tuple(commands))
+        found: dict[str, list[Raw]] = {}
+        hidden: list[tuple[str, str]] = []
+        for name, start, end in spans:
+            field = self.spec.redis[name]
+            found[name] = field.raws(keys, replies[start:end])
+            if isinstance(field, Json):
+                hidden.extend((name, key) for key in field.hidden(keys, replies[start:end]))
+        if hidden:
+            asked = [self._json(name).key(self.kb_id, key) for name, key in hidden]
+            hashes = yield Pipeline(tuple(("HGETALL", each) for each in asked))
+            positions = {key: position for position, key in enumerate(keys)}
+            for (name, key), reply in zip(hidden, hashes, strict=True):
+                found[name][positions[key]] = pairs(reply) or None
+        return found
+
+    def _json(self, name: str) -> Json:
+        field = self.spec.redis[name]
+        if not isinstance(field, Json):
+            raise TypeError(f"{name} is not a JSON field")
+        return field
+
+    def by_ids(self, ids: Sequence[ObjectId]) -> Flow[tuple[str, ...]]:
+        """The keys whose documents have one of `ids`."""
+        yield from self.adopt()
+        wanted = set(ids)
+        commands: list[Command] = []
+        for each in ids:
+            # The first seven bytes of an _id are those of the key's SHA-1.
+            number = int.from_bytes(each.binary[:7], "big") >> 3
+            commands.append(("ZRANGE", self.index, number, number, "BYSCORE"))
+        replies = yield Pipeline(tuple(commands))
+        members = [member.decode() for reply in replies for member in reply]
+        return tuple(key for key in dict.fromkeys(members) if self.spec.identify(key) in wanted)
+
+    def prefetch(self, predicates: Sequence[Predicate]) -> Flow[list[list[Stored] | None]]:
+        """See `Storage.prefetch`: what is pinned to keys, in one read of them all."""
+        pins = [self.pin(Access(predicate, writes=True))[0] for predicate in predicates]
+        keys = tuple(dict.fromkeys(key for pin in pins for key in pin or ()))
+        if not keys:
+            return [None] * len(predicates)
+        found, replies = yield from alongside(self.read(keys, (), writes=True), (("EXISTS", self.documents.docs),))
+        here = dict(zip(keys, found, strict=True))
+        candidates: list[list[Stored] | None] = [
+            None if pin is None else [stored for key in pin if (stored := here[key]) is not None] for pin in pins
+        ]
+        if replies != [0] or any(stored is None for stored in found):
+            # A document that was not found may be on its way to the document side.
+            others = yield from self.documents.prefetch(predicates)
+            (count,) = yield Pipeline((("HLEN", self.documents.docs),))
+            for place, more in enumerate(others):
+                each = candidates[place]
+                if each is not None and (more is not None or count):
+                    candidates[place] = None if more is None else each + more
+        return candidates
+
+    def again(self, stored: Stored) -> Flow[Stored | None]:
+        """See `Storage.again`: the same document, on whichever side it is now."""
+        if not isinstance(stored.version, Version):
+            return (yield from self.documents.again(stored))
+        found: Stored | None
+        (found,) = yield from self.read((stored.version.key,), (), writes=True)
+        if found is None:
+            moved = Stored(identity(stored.document["_id"]), b"", stored.document)
+            return (yield from self.documents.again(moved))
+        return found
+
+    def count(self) -> Flow[int]:
+        """See `Storage.count`."""
+        found, replies = yield from alongside(self.mapped_count(), (("EXISTS", self.documents.docs),))
+        return found if replies == [0] else found + (yield from self.documents.count())
+
+    def mapped_count(self) -> Flow[int]:
+        """The number of documents of the mapped side."""
+        if isinstance(self.spec.source, Singleton):
+            (found,) = yield from self.read((self.spec.source.key,), (), writes=False)
+            return 0 if found is None else 1
+        yield from self.adopt()
+        (count,) = yield Pipeline((("ZCARD", self.index),))
+        return int(count)
+
+    def adopt(self) -> Flow[None]:
+        """Build the index of keys once for data that others wrote; afterwards every write keeps it."""
+        if self._adopted:
+            return
+        (done,) = yield Pipeline((("HGET", self.documents.meta, b"adopted"),))
+        if done is None:
+            members: list[str] = []
+            # A SCAN passes every key of the Redis: hundreds of new knowledge bases must not cost one each.
+            scans = isinstance(self.spec.source, Keys) and self._brand_new is not None
+            if not scans or self._brand_new is None or not (yield from self._brand_new(self.kb_id)):
+                members = yield from self._enumerate()
+            commands: list[Command] = []
+            for start in range(0, len(members), BATCH):
+                flat = [part for key in members[start : start + BATCH] for part in (score(key), key.encode())]
+                commands.append(("ZADD", self.index, *flat))
+            commands.append(("HSET", self.documents.meta, b"adopted", len(members)))
+            if members:
+                commands.append(("SADD", CATALOGUE, self.documents.entry))
+            yield Pipeline(tuple(commands))
+            if members:
+                log.info("built the index of %r from %d existing keys", self.namespace, len(members))
+            done = b"%d" % len(members)
+        self.built = int(done) or None
+        self._adopted = True
+
+    def _enumerate(self) -> Flow[list[str]]:
+        """The keys of data that are there, from the hashes' fields or by one SCAN."""
+        found: dict[str, None] = {}
+        match self.spec.source:
+            case Members(hashes):
+                for parts in hashes:
+                    (members,) = yield Pipeline((("HKEYS", kato(self.kb_id, *parts)),))
+                    found.update((member.decode(), None) for member in members)
+            case Keys(templates):
+                for parts in templates:
+                    prefix = kato(self.kb_id, *parts) + b":"
+                    cursor: Any = 0
+                    while True:
+                        ((cursor, names),) = yield Pipeline(
+                            (("SCAN", cursor, "MATCH", glob(prefix.decode()) + b"*", "COUNT", _SCAN_COUNT),)
+                        )
+                        found.update((name[len(prefix) :].decode(), None) for name in names if name.startswith(prefix))
+                        if int(cursor) == 0:
+                            break
+            case _:
+                raise TypeError(f"{self.spec.name} has no keys to enumerate")
+        return list(found)

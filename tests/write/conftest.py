@@ -1,0 +1,39 @@
+"""Fixtures of the tests of writing: clients of memory and of the engines."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from kato_compat import Collection, MongoClient
+
+
+@pytest.fixture(scope="session")
+def write_engines(embedded_path: Path) -> Iterator[MongoClient]:
+    """A client of chDB and Valkey."""
+    with MongoClient(f"embedded://{embedded_path}") as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def write_memory() -> Iterator[MongoClient]:
+    """A client of the in-process store."""
+    with MongoClient("memory://") as client:
+        yield client
+
+
+@pytest.fixture(params=["memory", "documents"])
+def written(request: pytest.FixtureRequest, fresh_name: Callable[[], str]) -> Iterator[Collection]:
+    """An empty schema-less collection, in memory and on the engines."""
+    client = request.getfixturevalue("write_memory" if request.param == "memory" else "write_engines")
+    name = fresh_name()
+    yield client[name].things
+    client.drop_database(name)
+
+
+@pytest.fixture
+def stored(write_engines: MongoClient, fresh_name: Callable[[], str]) -> Iterator[Collection]:
+    """An empty schema-less collection on the engines."""
+    name = fresh_name()
+    yield write_engines[name].things
+    write_engines.drop_database(name)

@@ -1,0 +1,489 @@
+"""Random writes on memory and on Valkey, beside a plain Python model of a collection and beside mongomock.
+
+The model is written from the MongoDB manual (Query on Arrays, Update Operators, Multikey Indexes, Sparse Indexes) for
+the few operators that the machine uses. Where mongomock is not right it is not asked: it knows no sparse compound
+index, and takes an array in a unique index for one value, so it sees no machine that has a unique index.
+"""
+
+import contextlib
+import copy
+from collections.abc import Callable
+from typing import Any, Final
+
+import mongomock
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from pymongo import DeleteMany, DeleteOne, InsertOne, ReplaceOne, UpdateMany, UpdateOne
+from pymongo.errors import BulkWriteError, DuplicateKeyError
+
+from kato_compat import Collection, MongoClient
+
+Document = dict[str, Any]
+
+_KEYS: Final = st.integers(0, 7)
+_VALUES: Final = st.one_of(
+    st.integers(-2, 3), st.none(), st.sampled_from([1.5, -0.5]), st.lists(st.integers(-2, 3), max_size=3)
+)
+_NAMES: Final = st.sampled_from(["a", "b", "u"])
+_FIELDS: Final = st.dictionaries(_NAMES, _VALUES, max_size=3)
+_INDEXES: Final[tuple[tuple[Any, dict[str, Any]], ...]] = (
+    ([("a", 1)], {}),
+    ([("a", -1)], {"sparse": True}),
+    ([("a", 1), ("b", -1)], {}),
+    ([("b", -1)], {"partialFilterExpression": {"a": {"$gte": 0}}}),
+    ([("b", 1)], {"hidden": True}),
+    ([("u", 1)], {"unique": True, "sparse": True}),
+    ([("u", 1), ("a", 1)], {"unique": True, "partialFilterExpression": {"b": {"$exists": True}}}),
+)
+
+
+def _conditions() -> st.SearchStrategy[Document]:
+    number = st.integers(-2, 3)
+    ranges = st.dictionaries(st.sampled_from(["$gt", "$gte", "$lt", "$lte"]), number, min_size=1, max_size=2)
+    one = st.one_of(number, ranges, st.lists(number, max_size=3).map(lambda values: {"$in": values}))
+    by_key = st.builds(lambda key: {"_id": key}, _KEYS)
+    return st.one_of(by_key, by_key, st.dictionaries(_NAMES, one, max_size=2))
+
+
+_UPDATES: Final = st.one_of(
+    st.builds(lambda name, value: {"$set": {name: value}}, _NAMES, _VALUES),
+    st.builds(lambda name: {"$unset": {name: ""}}, _NAMES),
+    st.builds(lambda value: {"$inc": {"n": value}}, st.integers(-2, 2)),
+    st.builds(lambda value: {"$addToSet": {"s": value}}, st.integers(0, 3)),
+    st.builds(lambda value: {"$push": {"p": {"$each": [value], "$slice": -3}}}, st.integers(0, 9)),
+)
+
+
+# the model
+
+
+def _elements(value: Any) -> list[Any]:
+    return [*value, value] if isinstance(value, list) else [value]
+
+
+def _holds(condition: Any, value: Any) -> bool:
+    if not isinstance(condition, dict):
+        return any(type(each) is not list and each is not None and each == condition for each in _elements(value))
+    for name, operand in condition.items():
+        numbers = [each for each in _elements(value) if isinstance(each, int | float)]
+        match name:
+            case "$gt":
+                good = any(each > operand for each in numbers)
+            case "$gte":
+                good = any(each >= operand for each in numbers)
+            case "$lt":
+                good = any(each < operand for each in numbers)
+            case "$lte":
+                good = any(each <= operand for each in numbers)
+            case _:
+                good = any(each in operand for each in numbers)
+        if not good:
+            return False
+    return True
+
+
+def matches(document: Document, condition: Document) -> bool:
+    """Whether a document matches one of the machine's filters."""
+    return all(_holds(each, document.get(name)) for name, each in condition.items())
+
+
+def updated(document: Document, update: Document) -> Document:
+    """A document after one of the machine's updates."""
+    found = copy.deepcopy(document)
+    ((operator, fields),) = update.items()
+    ((name, operand),) = fields.items()
+    match operator:
+        case "$set":
+            found[name] = copy.deepcopy(operand)
+        case "$unset":
+            found.pop(name, None)
+        case "$inc":
+            found[name] = found.get(name, 0) + operand
+        case "$addToSet":
+            found[name] = found.get(name, [])
+            if operand not in found[name]:
+                found[name].append(operand)
+        case _:
+            found[name] = (found.get(name, []) + operand["$each"])[-3:]
+    return found
+
+
+def _seed(condition: Document) -> Document:
+    found: Document = {}
+    for name, each in condition.items():
+        if not isinstance(each, dict):
+            found[name] = each
+        elif list(each) == ["$in"] and len(each["$in"]) == 1:
+            (found[name],) = each["$in"]
+    return found
+
+
+class Taken(Exception):
+    """A key of a unique index, or an `_id`, is another document's."""
+
+
+class Model:
+    """A collection as a list of documents in the order of their insertion."""
+
+    def __init__(self) -> None:
+        self.documents: list[Document] = []
+        self.unique: list[Callable[[Document], list[Any]]] = []
+
+    def check(self, document: Document) -> None:
+        """Raise `Taken` if a document other than the one with its `_id` has one of its unique keys."""
+        for keys in self.unique:
+            mine = keys(document)
+            for other in self.documents:
+                if other["_id"] != document["_id"] and any(key in mine for key in keys(other)):
+                    raise Taken
+
+    def insert(self, document: Document) -> None:
+        """Insert a document."""
+        if any(other["_id"] == document["_id"] for other in self.documents):
+            raise Taken
+        self.check(document)
+        self.documents.append(copy.deepcopy(document))
+
+    def find(self, condition: Document) -> list[int]:
+        """The positions of what matches."""
+        return [place for place, document in enumerate(self.documents) if matches(document, condition)]
+
+    def write(
+        self, condition: Document, change: Callable[[Document], Document], multi: bool, upsert: bool
+    ) -> tuple[int, int, bool]:
+        """Change what matches: how many matched, how many changed, whether a document was inserted."""
+        places = self.find(condition)
+        if not places and upsert:
+            document = change(_seed(condition))
+            self.insert(document)
+            return 0, 0, True
+        modified = 0
+        for place in places if multi else places[:1]:
+            after = change(self.documents[place])
+            if list(after.items()) != list(self.documents[place].items()) or repr(after) != repr(self.documents[place]):
+                self.check(after)
+                self.documents[place] = after
+                modified += 1
+        return (len(places) if multi else min(1, len(places))), modified, False
+
+    def delete(self, condition: Document, multi: bool) -> int:
+        """Delete what matches; how many."""
+        places = self.find(condition) if multi else self.find(condition)[:1]
+        self.documents = [document for place, document in enumerate(self.documents) if place not in places]
+        return len(places)
+
+
+def _key_of(value: Any) -> list[Any]:
+    if isinstance(value, list):
+        return list(dict.fromkeys(value)) or ["undefined"]
+    return [value]
+
+
+def _unique_u(document: Document) -> list[Any]:
+    return _key_of(document["u"]) if "u" in document else []
+
+
+def _unique_both(document: Document) -> list[Any]:
+    if "b" not in document:
+        return []
+    return [(u, a) for u in _key_of(document.get("u")) for a in _key_of(document.get("a"))]
+
+
+_UNIQUE: Final = {5: _unique_u, 6: _unique_both}
+
+
+def _parallel(document: Document) -> bool:
+    """Whether two arrays stand side by side, which no compound index takes."""
+    return isinstance(document.get("a"), list) and any(isinstance(document.get(name), list) for name in ("b", "u"))
+
+
+def _sort_key(direction: int) -> Callable[[Document], tuple[int, float]]:
+    def key(document: Document) -> tuple[int, float]:
+        value = document.get("a")
+        if isinstance(value, list):
+            if not value:
+                return (0, 0)
+            value = min(value) if direction > 0 else max(value)
+        return (1, 0) if value is None else (2, value)
+
+    return key
+
+
+class WritesBase(RuleBasedStateMachine):
+    """Writes on one collection of each store, the model and mongomock."""
+
+    clients: tuple[MongoClient, ...] = ()
+    names: Callable[[], str]
+
+    @initialize()
+    def begin(self) -> None:
+        self.name = type(self).names()
+        self.collections: list[Collection] = [client[self.name].things for client in self.clients]
+        self.model = Model()
+        self.mock: Any = mongomock.MongoClient()[self.name].things
+        self.built: set[int] = set()
+
+    def teardown(self) -> None:
+        if hasattr(self, "name"):
+            for client in self.clients:
+                client.drop_database(self.name)
+
+    def _all(self, expected: Callable[[], Any], actual: Callable[[Any], Any], mock: bool = True) -> None:
+        """Do the same everywhere; the answers, `Taken` for a duplicate key, must be the same."""
+        before = copy.deepcopy(self.model.documents)
+        try:
+            answer: Any = expected()
+        except Taken:
+            answer = Taken
+            # An update of many keeps what it did before the error, but in an order of the store's own: not modelled.
+            self.model.documents = before
+        mock = mock and not self.model.unique
+        for collection in [*self.collections, *([self.mock] if mock else [])]:
+            try:
+                found: Any = actual(collection)
+            except (DuplicateKeyError, mongomock.DuplicateKeyError):
+                found = Taken
+            assert (answer, type(collection)) == (found, type(collection))
+        if not mock:
+            self._copy()
+
+    def _safe(self, *documents: Document) -> bool:
+        return not ({2, 6} & self.built) or not any(map(_parallel, documents))
+
+    @rule(key=_KEYS, fields=_FIELDS)
+    def insert(self, key: int, fields: Document) -> None:
+        document = {"_id": key, **fields}
+        if self._safe(document):
+            self._all(
+                lambda: self.model.insert(document), lambda each: each.insert_one(dict(document)) and None
+            )
+
+    @rule(condition=_conditions(), update=_UPDATES, multi=st.booleans(), upsert=st.booleans(), key=_KEYS)
+    def update(self, condition: Document, update: Document, multi: bool, upsert: bool, key: int) -> None:
+        if upsert:
+            condition = {"_id": key, **condition}
+        name = next(iter(next(iter(update.values()))))
+        if name == "_id" or not self._allowed(condition, lambda document: updated(document, update), multi, upsert):
+            return
+
+        def act(collection: Any) -> tuple[int, int, bool]:
+            method = collection.update_many if multi else collection.update_one
+            result = method(condition, copy.deepcopy(update), upsert=upsert)
+            return result.matched_count, result.modified_count, result.upserted_id is not None
+
+        # mongomock's upsert takes no field from an `$in` of one value.
+        plain = not (upsert and any(isinstance(each, dict) and "$in" in each for each in condition.values()))
+        self._all(
+            lambda: self.model.write(condition, lambda document: updated(document, update), multi, upsert), act, plain
+        )
+
+    def _allowed(
+        self, condition: Document, change: Callable[[Document], Document], multi: bool, upsert: bool
+    ) -> bool:
+        """Whether the outcome is defined: no two arrays side by side in an index, no error in the middle of many."""
+        places = self.model.find(condition)
+        after = [change(self.model.documents[place]) for place in places] or ([change(_seed(condition))] * upsert)
+        if not self._safe(*after):
+            return False
+        return not (multi and len(places) > 1 and self.model.unique)
+
+    @rule(condition=_conditions(), fields=_FIELDS, upsert=st.booleans(), key=_KEYS)
+    def replace(self, condition: Document, fields: Document, upsert: bool, key: int) -> None:
+        if upsert:
+            condition = {"_id": key, **condition}
+        if not self._safe(fields):
+            return
+
+        def change(document: Document) -> Document:
+            return {"_id": document["_id"], **copy.deepcopy(fields)}
+
+        def act(collection: Any) -> tuple[int, int, bool]:
+            result = collection.replace_one(condition, copy.deepcopy(fields), upsert=upsert)
+            return result.matched_count, result.modified_count, result.upserted_id is not None
+
+        # mongomock refuses an empty replacement.
+        self._all(lambda: self.model.write(condition, change, False, upsert), act, bool(fields))
+
+    @rule(condition=_conditions(), multi=st.booleans())
+    def delete(self, condition: Document, multi: bool) -> None:
+        self._all(
+            lambda: self.model.delete(condition, multi),
+            lambda each: (each.delete_many if multi else each.delete_one)(condition).deleted_count,
+        )
+
+    @rule(
+        requests=st.lists(st.tuples(st.integers(0, 5), _KEYS, _FIELDS, _UPDATES), min_size=1, max_size=8),
+        ordered=st.booleans(),
+    )
+    def bulk(self, requests: list[tuple[int, int, Document, Document]], ordered: bool) -> None:
+        if not self._safe(*[{"a": [], **fields} for _, _, fields, _ in requests], {"a": [], "b": [], "u": []}):
+            return
+        made = [self._request(*each) for each in requests]
+        before = copy.deepcopy(self.model.documents)
+        errors: list[int] = []
+        counts = [0, 0, 0, 0, 0]
+        for place, (kind, key, fields, update) in enumerate(requests):
+            try:
+                self._model_request(kind, key, fields, update, counts)
+            except Taken:
+                errors.append(place)
+                if ordered:
+                    break
+        assert before is not self.model.documents
+        for collection in self.collections:
+            found: list[int] = []
+            try:
+                details = collection.bulk_write(made, ordered=ordered).bulk_api_result
+            except BulkWriteError as error:
+                details = error.details
+                found = [each["index"] for each in details["writeErrors"]]
+                assert {each["code"] for each in details["writeErrors"]} == {11000}
+            names = ("nInserted", "nUpserted", "nMatched", "nModified", "nRemoved")
+            assert (errors, counts) == (found, [details[name] for name in names])
+        self._copy()
+
+    def _copy(self) -> None:
+        """Give mongomock what it was not asked to do itself."""
+        self.mock.delete_many({})
+        if self.model.documents:
+            self.mock.insert_many(copy.deepcopy(self.model.documents))
+
+    @staticmethod
+    def _request(kind: int, key: int, fields: Document, update: Document) -> Any:
+        match kind:
+            case 0:
+                return InsertOne({"_id": key, **fields})
+            case 1:
+                return UpdateOne({"_id": key}, update, upsert=True)
+            case 2:
+                return UpdateMany({"_id": {"$in": [key]}}, update)
+            case 3:
+                return ReplaceOne({"_id": key}, dict(fields), upsert=True)
+            case 4:
+                return DeleteOne({"_id": key})
+            case _:
+                return DeleteMany({"a": key - 2})
+
+    def _model_request(self, kind: int, key: int, fields: Document, update: Document, counts: list[int]) -> None:
+        model = self.model
+        if kind == 0:
+            model.insert({"_id": key, **fields})
+            counts[0] += 1
+        elif kind < 4:
+
+            def change(document: Document) -> Document:
+                return {"_id": key, **copy.deepcopy(fields)} if kind == 3 else updated(document, update)
+
+            matched, modified, inserted = model.write({"_id": key}, change, False, kind != 2)
+            counts[1] += inserted
+            counts[2] += matched
+            counts[3] += modified
+        else:
+            counts[4] += model.delete({"_id": key} if kind == 4 else {"a": key - 2}, kind == 5)
+
+    @rule(number=st.integers(0, len(_INDEXES) - 1))
+    def create_index(self, number: int) -> None:
+        if number in self.built or (number in (2, 6) and any(map(_parallel, self.model.documents))):
+            return
+        keys, options = _INDEXES[number]
+        name = f"index{number}"
+        unique = _UNIQUE.get(number)
+        good = True
+        if unique is not None:
+            found = [key for document in self.model.documents for key in unique(document)]
+            good = len(found) == len(set(found))
+        for collection in self.collections:
+            with contextlib.nullcontext() if good else pytest.raises(DuplicateKeyError):
+                assert collection.create_index(keys, name=name, **options) == name
+        if good:
+            self.built.add(number)
+            if unique is not None:
+                self.model.unique.append(unique)
+
+    @precondition(lambda self: self.built)
+    @rule(data=st.data())
+    def drop_index(self, data: st.DataObject) -> None:
+        number = data.draw(st.sampled_from(sorted(self.built)))
+        for collection in self.collections:
+            collection.drop_index(f"index{number}")
+        self.built.remove(number)
+        if number in _UNIQUE:
+            self.model.unique.remove(_UNIQUE[number])
+            self._copy()
+
+    @rule(condition=_conditions(), direction=st.sampled_from([1, -1]), limit=st.integers(0, 4))
+    def find_sorted(self, condition: Document, direction: int, limit: int) -> None:
+        documents = [self.model.documents[place] for place in self.model.find(condition)]
+        documents.sort(key=_sort_key(direction), reverse=False)
+        if direction < 0:
+            documents = sorted(
+                documents, key=lambda document: tuple(-part for part in _sort_key(direction)(document))
+            )
+        expected = documents[:limit] if limit else documents
+        for collection in self.collections:
+            found = list(collection.find(condition).sort("a", direction).limit(limit))
+            assert expected == found
+            assert expected == list(collection.find(condition, pushdown=False).sort("a", direction).limit(limit))
+
+    @rule(condition=_conditions())
+    def count(self, condition: Document) -> None:
+        for collection in self.collections:
+            assert collection.count_documents(condition) == len(self.model.find(condition))
+
+    @invariant()
+    def same_documents(self) -> None:
+        if not hasattr(self, "model"):
+            return
+        for collection in self.collections:
+            assert self.model.documents == list(collection.find())
+        by_key = sorted(self.model.documents, key=lambda document: document["_id"])
+        if not self.model.unique:
+            assert by_key == sorted(self.mock.find(), key=lambda document: document["_id"])
+
+
+@pytest.fixture
+def machine(
+    write_memory: MongoClient, write_engines: MongoClient, fresh_name: Callable[[], str]
+) -> type[WritesBase]:
+    """The machine with its stores."""
+    return type("Writes", (WritesBase,), {"clients": (write_memory, write_engines), "names": staticmethod(fresh_name)})
+
+
+_CHECKS: Final = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much]
+
+
+def test_writes_are_those_of_the_model(machine: type[WritesBase]) -> None:
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=25,
+            stateful_step_count=30,
+            derandomize=True,
+            deadline=None,
+            phases=[Phase.generate],
+            suppress_health_check=_CHECKS,
+        ),
+    )
+
+
+@pytest.mark.long
+def test_twenty_thousand_writes_are_those_of_the_model(machine: type[WritesBase]) -> None:
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=400,
+            stateful_step_count=50,
+            deadline=None,
+            phases=[Phase.generate],
+            suppress_health_check=_CHECKS,
+        ),
+    )
