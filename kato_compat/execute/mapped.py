@@ -13,12 +13,11 @@ from pymongo.errors import OperationFailure
 
 from kato_compat.errors import refused
 from kato_compat.execute.documents import Definitions
-from kato_compat.execute.keyed import BATCH, KeyedStorage, Version, glob, score
+from kato_compat.execute.keyed import KeyedStorage, Version, glob, score
 from kato_compat.execute.storage import Access, Change, Outcome
-from kato_compat.execute.union import BATCH, MappedPlan
+from kato_compat.execute.union import BATCH
 from kato_compat.ir.requests import Command, Flow, Pipeline
 from kato_compat.ir.transact import Check, transact
-from kato_compat.mapping.field import Field
 from kato_compat.mapping.index import ID_INDEX, Index, duplicate_key
 from kato_compat.mapping.keys import CATALOGUE, kato
 from kato_compat.mapping.spec import Keys, Members, Singleton
@@ -320,4 +319,4 @@ class MappedStorage(KeyedStorage):
         return removed
 
 
-__all__ = ["BATCH", "Field", "MappedPlan", "MappedStorage", "Version", "glob", "score"]
+__all__ = ["BATCH", "MappedStorage", "Version", "glob", "score"]
