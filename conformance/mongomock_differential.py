@@ -8,18 +8,24 @@ import itertools
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from enum import Enum
+from typing import Any, Final, TypeAlias
 
 import mongomock
 from bson.errors import BSONError
-from hypothesis import strategies as st
 from pymongo.errors import PyMongoError
 
 from conformance.factories import memory
 from conformance.format import Mode, equal
-from conformance.generators import Strategy
-from conformance.mongomock_divergences import Asked, Divergence, explain
-from conformance.runner import Case, call
+from conformance.mongomock_divergences import (
+    CAUSES,
+    REFUSALS,
+    RELATIONS,
+    SILENCES,
+    Answer,
+    Divergence,
+)
+from conformance.runner import Case, call, error_code
 
 _numbers = itertools.count(1)
 
@@ -28,14 +34,39 @@ CRASHES: Final = (
     *(NotImplementedError, TypeError, KeyError, ValueError, AttributeError, AssertionError, IndexError),
     *(RecursionError, ArithmeticError, UnboundLocalError),
 )
+_READS: Final = ("find", "aggregate", "count_documents", "distinct", "find_one")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One call on the collection ``coll`` that holds `documents`; other collections hold `others`."""
+
+    documents: list[dict[str, Any]]
+    method: str
+    arguments: dict[str, Any]
+    others: dict[str, list[dict[str, Any]]]
+
+
+Ask: TypeAlias = Callable[[Question], Answer]
+
+
+class Verdict(Enum):
+    """What came of a comparison."""
+
+    AGREES = "agrees"
+    EXCUSED = "excused"  # by an entry of the list
+    UNBUILT = "unbuilt"  # mongomock says that it has not built this: nothing was compared
+    WRONG = "wrong"  # not on the list
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """What came of one comparison: `agree`, or the `divergence` that explains it, None if nothing does."""
+    """What came of one comparison, and the `divergence` that excuses it."""
 
-    asked: Asked
-    agree: bool
+    question: Question
+    ours: Answer
+    theirs: Answer
+    verdict: Verdict
     divergence: Divergence | None = None
 
 
@@ -44,172 +75,141 @@ def fresh() -> Any:
     return mongomock.MongoClient()[f"db{next(_numbers)}"]["coll"]
 
 
+def ours(question: Question) -> Answer:
+    """Our answer. What a call leaves in the collection is part of it."""
+    try:
+        return Answer(_ask(memory, question))
+    except (PyMongoError, BSONError) as error:
+        return Answer(failed=True, code=error_code(error) if hasattr(error, "code") else None)  # type: ignore[arg-type]
+
+
+def theirs(question: Question) -> Answer:
+    """mongomock's answer."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # mongomock's own deprecations
+        try:
+            return Answer(_ask(fresh, question))
+        except (PyMongoError, BSONError, *CRASHES) as error:
+            return Answer(failed=True, raised=f"{type(error).__name__}: {error}")
+
+
 def compare(
     documents: list[dict[str, Any]],
     method: str,
     arguments: dict[str, Any],
     others: dict[str, list[dict[str, Any]]] | None = None,
+    ask: Ask = ours,
 ) -> Compared:
-    """Ask both the same of the same documents. What a call leaves in the collection is part of its answer."""
-    ours = _answer(memory, documents, method, arguments, others or {})
-    theirs = _answer(fresh, documents, method, arguments, others or {})
-    asked = Asked(documents, arguments, ours, theirs)
-    agree = ours[0] == theirs[0] and (ours[0] != "result" or equal(ours[1], theirs[1], Mode.TOLERANT))
-    return Compared(asked, agree, None if agree else explain(asked))
+    """Ask both the same of the same documents; `ask` gives our answer."""
+    question = Question(documents, method, arguments, others or {})
+    left, right = ask(question), theirs(question)
+    verdict, divergence = _judge(question, left, right, ask)
+    return Compared(question, left, right, verdict, divergence)
 
 
-def compare_case(case: Case) -> Compared:
+def compare_case(case: Case, ask: Ask = ours) -> Compared:
     """As `compare`, for the call of a case."""
     others = {name: held for name, held in case.collections.items() if name != "coll"}
-    return compare(case.collections.get("coll", []), case.call["method"], case.call.get("arguments", {}), others)
+    return compare(case.collections.get("coll", []), case.call["method"], case.call.get("arguments", {}), others, ask)
 
 
-def _answer(
-    factory: Callable[[], Any],
-    documents: list[dict[str, Any]],
-    method: str,
-    arguments: dict[str, Any],
-    others: dict[str, list[dict[str, Any]]],
-) -> tuple[str, Any]:
+def _judge(question: Question, left: Answer, right: Answer, ask: Ask) -> tuple[Verdict, Divergence | None]:
+    if right.failed:
+        for refusal in REFUSALS:
+            if refusal.excuses(right) and (refusal.unbuilt or not left.failed):
+                return (Verdict.UNBUILT if refusal.unbuilt else Verdict.EXCUSED), refusal
+    if agree(left, right):
+        return Verdict.AGREES, None
+    for silence in SILENCES:
+        if silence.excuses(question.arguments, left, right):
+            return Verdict.EXCUSED, silence
+    if left.failed or right.failed:
+        return Verdict.WRONG, None
+    split = split_arrays(question)
+    if split is not None:
+        right = joined(theirs(split))
+        if right.failed:
+            return _judge(question, left, right, ask)
+        if agree(left, right):
+            return Verdict.AGREES, None
+    for relation in RELATIONS:
+        if relation.holds(question.arguments, left.result, right.result):
+            return Verdict.EXCUSED, relation
+    return _without_causes(question, ask)
+
+
+def _without_causes(question: Question, ask: Ask) -> tuple[Verdict, Divergence | None]:
+    """Ask again without the documents that have a cause; with all causes at once if no single one explains it."""
+    held = [
+        (cause, {index for index, row in enumerate(question.documents) if cause.affects(row, question.arguments)})
+        for cause in CAUSES
+    ]
+    held = [(cause, affected) for cause, affected in held if affected]
+    groups = [*held, (held[0][0], set().union(*(affected for _, affected in held)))] if held else []
+    for cause, affected in groups:
+        rows = [row for index, row in enumerate(question.documents) if index not in affected]
+        rest = Question(rows, question.method, question.arguments, question.others)
+        if not rows or agree(ask(rest), joined(theirs(split_arrays(rest) or rest))):
+            return Verdict.EXCUSED, cause
+    return Verdict.WRONG, None
+
+
+def agree(left: Answer, right: Answer) -> bool:
+    """Both refuse, or both give the same."""
+    if left.failed or right.failed:
+        return left.failed and right.failed
+    return equal(left.result, right.result, Mode.TOLERANT)
+
+
+_PART: Final = "part "
+
+
+def split_arrays(question: Question) -> Question | None:
+    """The same question with the elements of an array of expressions as fields of their own, None without one.
+
+    mongomock takes such an array as a constant, but evaluates the elements where each is a field.
+    """
+    pipeline = question.arguments.get("pipeline")
+    if question.method != "aggregate" or not pipeline or "$project" not in pipeline[-1]:
+        return None
+    fields: dict[str, Any] = {}
+    for name, value in pipeline[-1]["$project"].items():
+        if isinstance(value, list):
+            fields |= {f"{_PART}{name} {index}": item for index, item in enumerate(value)}
+        else:
+            fields[name] = value
+    if len(fields) == len(pipeline[-1]["$project"]):
+        return None
+    arguments = {**question.arguments, "pipeline": [*pipeline[:-1], {"$project": fields}]}
+    return Question(question.documents, question.method, arguments, question.others)
+
+
+def joined(answer: Answer) -> Answer:
+    """The answer with those fields as the elements of arrays; an element that is missing is null."""
+    if answer.failed or not isinstance(answer.result, list):
+        return answer
+    return Answer([_join(row) if isinstance(row, dict) else row for row in answer.result])
+
+
+def _join(row: dict[str, Any]) -> dict[str, Any]:
+    parts = {name: value for name, value in row.items() if name.startswith(_PART)}
+    whole = {name: value for name, value in row.items() if name not in parts}
+    for name, value in parts.items():
+        field, index = name.removeprefix(_PART).rsplit(" ", 1)
+        array = whole.setdefault(field, [])
+        array.extend([None] * (int(index) - len(array)))
+        array.append(value)
+    return whole
+
+
+def _ask(factory: Callable[[], Any], question: Question) -> Any:
     collection = factory()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # mongomock's own deprecations
-        try:
-            for name, held in (("coll", documents), *others.items()):
-                if held:
-                    collection.database[name].insert_many([dict(document) for document in held])
-            found = call(collection, method, arguments)
-            if method not in ("find", "aggregate", "count_documents", "distinct", "find_one"):
-                found = [found, list(collection.find({}))]
-        except (PyMongoError, BSONError):
-            return "error", None
-        except CRASHES as error:
-            if factory is memory:
-                raise
-            return "crash", type(error).__name__
-    if method == "distinct" or (method == "find" and not arguments.get("sort")):
-        found = sorted(found, key=repr)
-    return "result", found
-
-
-# Queries on plain documents, where mongomock is mostly right: agreement says something there.
-
-_WORDS: Final = ("a", "b", "ab", "c d", "é")
-_PLAIN: Final[dict[str, Strategy]] = {
-    "n": st.integers(-2, 5),
-    "m": st.integers(0, 3) | st.sampled_from((0.5, 1.5)),
-    "s": st.sampled_from(_WORDS),
-    "l": st.lists(st.integers(0, 3), max_size=3),
-    "w": st.lists(st.sampled_from(_WORDS), max_size=3),
-    "d": st.fixed_dictionaries({"x": st.integers(0, 3), "y": st.sampled_from(_WORDS)}),
-    "k": st.lists(st.fixed_dictionaries({"x": st.integers(0, 3)}), max_size=2),
-}
-_SORT: Final[Strategy] = st.sampled_from(({"n": 1, "_id": 1}, {"s": -1, "_id": 1}, {"d.x": 1, "_id": -1}, {"_id": 1}))
-
-
-@st.composite
-def plain_documents(draw: st.DrawFn) -> list[dict[str, Any]]:
-    """Documents whose fields have one type each; some are missing."""
-    rows = draw(st.lists(st.fixed_dictionaries({}, optional=_PLAIN), min_size=1, max_size=6))
-    return [{"_id": number, **row} for number, row in enumerate(rows)]
-
-
-def _condition() -> Strategy:
-    number, word = st.integers(-2, 5), st.sampled_from(_WORDS)
-    numeric = st.one_of(
-        number,
-        st.dictionaries(st.sampled_from(("$gt", "$gte", "$lt", "$lte", "$ne", "$eq")), number, min_size=1, max_size=2),
-        st.fixed_dictionaries({"$in": st.lists(number, max_size=3)}),
-        st.fixed_dictionaries({"$nin": st.lists(number, max_size=3)}),
-        st.fixed_dictionaries({"$exists": st.booleans()}),
-        st.fixed_dictionaries({"$mod": st.tuples(st.integers(2, 3), st.integers(0, 1)).map(list)}),
-        st.fixed_dictionaries({"$not": st.fixed_dictionaries({"$gt": number})}),
-    )
-    textual = st.one_of(
-        word,
-        st.fixed_dictionaries({"$regex": st.sampled_from(("^a", "b$", "c", "A"))}, optional={"$options": st.just("i")}),
-        st.fixed_dictionaries({"$in": st.lists(word, max_size=3)}),
-        st.fixed_dictionaries({"$gt": word}),
-    )
-    listed = st.one_of(
-        st.fixed_dictionaries({"$all": st.lists(number, min_size=1, max_size=2)}),
-        st.fixed_dictionaries({"$size": st.integers(0, 3)}),
-        st.fixed_dictionaries({"$elemMatch": st.fixed_dictionaries({"$gte": number, "$lt": number})}),
-    )
-    documents = st.fixed_dictionaries({"$elemMatch": st.fixed_dictionaries({"x": number})})
-    return st.one_of(
-        st.dictionaries(st.sampled_from(("n", "m", "l", "d.x", "k.x")), numeric, min_size=1, max_size=2),
-        st.dictionaries(st.sampled_from(("s", "w", "d.y")), textual, min_size=1, max_size=2),
-        st.dictionaries(st.just("l"), listed, min_size=1),
-        st.dictionaries(st.just("k"), documents, min_size=1),
-    )
-
-
-plain_filters: Final[Strategy] = st.one_of(
-    _condition(),
-    st.just({}),
-    st.fixed_dictionaries({"$or": st.lists(_condition(), min_size=1, max_size=2)}),
-    st.fixed_dictionaries({"$and": st.lists(_condition(), min_size=1, max_size=2)}),
-    st.fixed_dictionaries({"$nor": st.lists(_condition(), min_size=1, max_size=2)}),
-)
-
-plain_finds: Final[Strategy] = st.fixed_dictionaries(
-    {"filter": plain_filters},
-    optional={
-        "sort": _SORT,
-        "projection": st.sampled_from(({"n": 1}, {"s": 0}, {"_id": 0, "n": 1, "s": 1}, {"d.x": 1}, {"k.x": 1})),
-    },
-)
-
-_plain_totals: Strategy = st.sampled_from(({"$sum": 1}, {"$sum": "$n"}, {"$max": "$n"}, {"$min": "$s"}, {"$avg": "$m"}))
-_plain_values: Strategy = st.sampled_from(
-    (
-        "$n",
-        {"$add": ["$n", 1]},
-        {"$subtract": ["$n", "$m"]},
-        {"$multiply": ["$n", 2]},
-        {"$concat": ["$s", "-"]},
-        {"$size": {"$ifNull": ["$l", []]}},
-        {"$cond": [{"$gt": ["$n", 1]}, "big", "small"]},
-        {"$toUpper": "$s"},
-        {"$arrayElemAt": ["$l", 0]},
-        {"$in": [1, {"$ifNull": ["$l", []]}]},
-    )
-)
-plain_pipelines: Final[Strategy] = st.tuples(
-    st.fixed_dictionaries({"$match": plain_filters}),
-    st.one_of(
-        st.fixed_dictionaries({"$project": st.fixed_dictionaries({"v": _plain_values})}),
-        st.fixed_dictionaries({"$addFields": st.fixed_dictionaries({"v": _plain_values})}),
-        st.fixed_dictionaries({"$unwind": st.sampled_from(("$l", "$w", "$k"))}),
-        st.fixed_dictionaries({"$sort": _SORT}),
-        st.fixed_dictionaries({"$limit": st.integers(1, 3)}),
-        st.just({"$count": "c"}),
-    ),
-).map(list) | st.fixed_dictionaries({"_id": st.sampled_from(("$n", "$s", None)), "v": _plain_totals}).map(
-    lambda group: [{"$group": group}, {"$sort": {"_id": 1}}]
-)
-
-_amount: Strategy = st.integers(-2, 5)
-plain_updates: Final[Strategy] = st.one_of(
-    st.fixed_dictionaries({"$set": st.fixed_dictionaries({"n": _amount})}),
-    st.fixed_dictionaries({"$set": st.fixed_dictionaries({"d.x": _amount})}),
-    st.fixed_dictionaries({"$inc": st.fixed_dictionaries({"n": _amount})}),
-    st.fixed_dictionaries({"$unset": st.just({"s": ""})}),
-    st.fixed_dictionaries({"$push": st.fixed_dictionaries({"l": _amount})}),
-    st.fixed_dictionaries({"$addToSet": st.fixed_dictionaries({"l": _amount})}),
-    st.fixed_dictionaries({"$pull": st.fixed_dictionaries({"l": _amount})}),
-    st.fixed_dictionaries({"$pop": st.fixed_dictionaries({"l": st.sampled_from((1, -1))})}),
-    st.just({"$rename": {"n": "q"}}),
-    st.fixed_dictionaries({"$max": st.fixed_dictionaries({"n": _amount})}),
-)
-
-__all__ = [
-    "compare",
-    "compare_case",
-    "plain_documents",
-    "plain_filters",
-    "plain_finds",
-    "plain_pipelines",
-    "plain_updates",
-]
+    for name, held in (("coll", question.documents), *question.others.items()):
+        if held:
+            collection.database[name].insert_many([dict(document) for document in held])
+    found = call(collection, question.method, question.arguments)
+    if question.method not in _READS:
+        return [found, list(collection.find({}))]
+    if question.method == "distinct" or (question.method == "find" and not question.arguments.get("sort")):
+        return sorted(found, key=repr)
+    return found

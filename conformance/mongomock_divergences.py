@@ -1,7 +1,14 @@
 """Where mongomock 4.3 is known to answer otherwise than MongoDB: the written list.
 
-Each divergence recognises, from the documents and the query, what mongomock is wrong on, and says what MongoDB does.
-A disagreement that none of them recognises is an error: ours, or one that must be written down here with its reason.
+An entry excuses one kind of disagreement and no other:
+
+- `Refusal`: mongomock raised, and its message names what it has not built or does not expect. MongoDB answers.
+- `Silence`: MongoDB refuses with one of these codes, for one of these operators; mongomock answers.
+- `Relation`: both answered, and mongomock's answer is a known transformation of the right one.
+- `Cause`: both answered, and some of the documents have what mongomock is wrong on. Without them, the same question is
+  asked again, and the answers must agree.
+
+A disagreement that no entry excuses is an error: ours, or one that must be written down here with its reason.
 """
 
 import re
@@ -9,38 +16,74 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from bson.code import Code
 from bson.decimal128 import Decimal128
 from bson.int64 import Int64
-from bson.max_key import MaxKey
-from bson.min_key import MinKey
 from bson.regex import Regex
-from bson.timestamp import Timestamp
+
+from conformance.format import Mode, equal
+
+Document: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """One comparison: the documents, what was asked of them, and the kinds of both answers.
+class Answer:
+    """What came back: a result, or an error with our `code`, or the class and message of mongomock's exception."""
 
-    `query` are the arguments of the call; `ours` and `theirs` are ``("result", ..)`` or ``("error", ..)``.
-    """
-
-    documents: list[dict[str, Any]]
-    query: Any
-    ours: tuple[str, Any]
-    theirs: tuple[str, Any]
-
-
-Recogniser: TypeAlias = Callable[[Asked], bool]
+    result: Any = None
+    failed: bool = False
+    code: int | None = None
+    raised: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Divergence:
-    """One entry: `name`, the `reason` (what MongoDB does instead), and how it is recognised."""
+class Refusal:
+    """mongomock raised `raised`, with a message that `message` matches; `unbuilt` if that says: not implemented."""
 
     name: str
     reason: str
-    holds: Recogniser
+    raised: str
+    message: str
+    unbuilt: bool = False
+
+    def excuses(self, theirs: Answer) -> bool:
+        """Whether `theirs` is that exception."""
+        return theirs.failed and re.search(f"^({self.raised}): .*({self.message})", theirs.raised, re.S) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """MongoDB refuses with one of `codes` what has one of the names `uses` in it; mongomock answers."""
+
+    name: str
+    reason: str
+    codes: tuple[int, ...]
+    uses: tuple[str, ...]
+
+    def excuses(self, query: Any, ours: Answer, theirs: Answer) -> bool:
+        """Whether we refused with one of the codes, and mongomock answered."""
+        refused = ours.failed and ours.code in self.codes and not theirs.failed
+        return refused and not names(query).isdisjoint(self.uses)
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """`holds` of the query, the right result and mongomock's, if the latter is wrong in the known way."""
+
+    name: str
+    reason: str
+    holds: Callable[[Any, Any, Any], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """`affects` of a document and the query, if the document has what mongomock is wrong on."""
+
+    name: str
+    reason: str
+    affects: Callable[[Document, Any], bool]
+
+
+Divergence: TypeAlias = Refusal | Silence | Relation | Cause
 
 
 def nodes(value: Any) -> Iterator[Any]:
@@ -54,241 +97,376 @@ def nodes(value: Any) -> Iterator[Any]:
             yield from nodes(item)
 
 
-def everything(asked: Asked) -> Iterator[Any]:
-    """All that is inside of the documents and of the query."""
-    for document in asked.documents:
-        yield from nodes(document)
-    yield from nodes(asked.query)
-
-
 def names(value: Any) -> set[str]:
-    """All names of fields and operators in `value`."""
-    return {name for node in nodes(value) if isinstance(node, dict) for name in node}
+    """All names of fields and operators in `value`, and the variables and paths among its strings."""
+    found = {name for node in nodes(value) if isinstance(node, dict) for name in node}
+    return found | {node for node in nodes(value) if isinstance(node, str) and node.startswith("$")}
 
 
-def _uses(*wanted: str) -> Recogniser:
-    return lambda asked: not names(asked.query).isdisjoint(wanted)
+def _under(query: Any, *operators: str) -> Iterator[Any]:
+    """What stands under one of `operators` in the query."""
+    for node in nodes(query):
+        if isinstance(node, dict):
+            yield from (item for name, item in node.items() if name in operators)
 
 
-def _holds(*types: type) -> Recogniser:
-    """A value of one of `types` is in the query or the documents."""
-    return lambda asked: any(isinstance(node, types) for node in everything(asked))
+def _uses(query: Any, *wanted: str) -> bool:
+    return not names(query).isdisjoint(wanted)
 
 
-def _nested_lists(asked: Asked) -> bool:
-    return any(isinstance(node, list) and any(isinstance(item, list) for item in node) for node in everything(asked))
+def _paths(query: Any) -> set[str]:
+    """The paths of fields that the query names: as names, or as ``"$path"``."""
+    return {name.lstrip("$") for name in names(query) if name[:1] != "$" or (name[:2] != "$$" and name[1:])}
 
 
-def _lists(asked: Asked) -> bool:
-    return any(isinstance(node, list) for document in asked.documents for node in nodes(document))
+def _heads(document: Document, query: Any) -> Iterator[tuple[Any, str]]:
+    """The values of the document below which a dotted path of the query leads, and the rest of the path."""
+    for path in _paths(query):
+        head, dot, rest = path.partition(".")
+        if dot and head in document:
+            yield document[head], rest
 
 
-def _dotted(asked: Asked) -> bool:
-    texts = [node for node in nodes(asked.query) if isinstance(node, str)] + sorted(names(asked.query))
-    return any("." in text for text in texts)
+_MISSING: Final = object()
 
 
-def _null(asked: Asked) -> bool:
-    return any(node is None for node in everything(asked))
+def _nested_lists(document: Document, query: Any) -> bool:
+    nested = any(isinstance(node, list) and any(isinstance(item, list) for item in node) for node in nodes(document))
+    whole = _uses(query, "$elemMatch") or any(isinstance(node, list) for node in _operands(query))
+    return nested and (whole or any(rest[:1].isdigit() for _, rest in _heads(document, query)))
 
 
-def _bool(asked: Asked) -> bool:
-    return any(isinstance(node, bool) for node in everything(asked))
+def _operands(query: Any) -> Iterator[Any]:
+    """The values that a filter compares with."""
+    wanted = query.get("filter", {}) if isinstance(query, dict) else {}
+    for node in nodes(wanted):
+        if isinstance(node, dict):
+            for name, item in node.items():
+                if name in ("$in", "$nin", "$all"):
+                    yield from item
+                elif name not in ("$and", "$or", "$nor"):
+                    yield item
 
 
-def _not_finite(asked: Asked) -> bool:
+def _listed_lists(document: Document, query: Any) -> bool:
+    sought = any(isinstance(item, list) for wanted in _under(query, "$in", "$nin", "$all") for item in wanted)
+    return sought and any(isinstance(value, list) for value in document.values())
+
+
+def _index_paths(document: Document, query: Any) -> bool:
     return any(
-        isinstance(node, float) and (node != node or node in (float("inf"), float("-inf")))
-        for node in everything(asked)
+        isinstance(value, list) and rest[:1].isdigit() and any(isinstance(item, list | dict) for item in value)
+        for value, rest in _heads(document, query)
     )
 
 
-def _empty_document(asked: Asked) -> bool:
-    inside = [item for document in asked.documents for item in document.values()]
-    wanted = asked.query.get("filter", {}) if isinstance(asked.query, dict) else {}
-    return any(node == {} for node in (*nodes(inside), *nodes(list(wanted.values()))))
+def _null_below(document: Document, query: Any) -> bool:
+    asked = None in list(_operands(query)) or _uses(query, "$exists", "$ne", "$nin", "$not", "$nor")
+    return asked and any(not isinstance(value, dict) for value, _ in _heads(document, query))
 
 
-def _documents_in_query(asked: Asked) -> bool:
-    """A sub-document is compared as a whole."""
-    held = any(isinstance(node, dict) for document in asked.documents for node in nodes(list(document.values())))
-    return held and any(
-        isinstance(node, dict) and not any(name.startswith("$") for name in node) for node in nodes(asked.query)
+def _null_and_missing(document: Document, query: Any) -> bool:
+    wanted = query.get("filter", {}) if isinstance(query, dict) else {}
+    nulls = [*_under(wanted, "$gte", "$lte"), *(item for listed in _under(wanted, "$all") for item in listed)]
+    empty = [path for path, value in wanted.items() if value == {}]
+    return (None in nulls and any(document.get(path, _MISSING) is _MISSING for path in wanted)) or any(
+        path not in document for path in empty
     )
 
 
-def _mixed_types(asked: Asked) -> bool:
-    """Values of several type brackets are ordered."""
-    return len({_bracket(node) for document in asked.documents for node in nodes(document) if not _holder(node)}) > 1
+def _bools(document: Document, query: Any) -> bool:
+    """A bool of the document meets numbers, or a number of it a bool of the query."""
+    if any(isinstance(node, bool) for node in nodes(document)):
+        return True
+    wanted = [query.get("filter"), query.get("update"), query.get("pipeline")] if isinstance(query, dict) else []
+    given = any(isinstance(node, bool) and not _option(wanted, node) for node in nodes(wanted))
+    return given and any(isinstance(node, int | float) for node in nodes(list(document.values())))
 
 
-def _holder(value: Any) -> bool:
-    return isinstance(value, dict | list)
+def _option(wanted: Any, value: bool) -> bool:
+    """Whether all bools of the query are those of an option."""
+    options = ("$exists", "preserveNullAndEmptyArrays", "multi", "upsert")
+    return sum(isinstance(node, bool) for node in nodes(wanted)) == len(list(_under(wanted, *options)))
 
 
-def _bracket(value: Any) -> str:
-    if isinstance(value, bool):
-        return "bool"
-    return "number" if isinstance(value, int | float | Decimal128) else type(value).__name__
+def _key_order(document: Document, query: Any) -> bool:
+    held = any(isinstance(node, dict) and len(node) > 1 for node in nodes(list(document.values())))
+    return held and (
+        _uses(query, "$group", "$addToSet", "$eq", "$ne", "key")
+        or any(isinstance(node, dict) and len(node) > 1 and next(iter(node))[0] != "$" for node in _operands(query))
+    )
 
 
-def _their_crash(asked: Asked) -> bool:
-    return asked.theirs[0] == "crash"
+def _nan(document: Document, query: Any) -> bool:
+    return any(isinstance(node, float) and node != node for node in nodes(document))
 
 
-def _our_error(asked: Asked) -> bool:
-    return asked.ours[0] == "error"
+def _decimal(document: Document, query: Any) -> bool:
+    held = any(isinstance(node, Decimal128) for node in nodes(document))
+    given = any(isinstance(node, Decimal128) for node in nodes(query))
+    return held or (given and any(isinstance(node, int | float) for node in nodes(list(document.values()))))
 
 
-def _their_error(asked: Asked) -> bool:
-    return asked.theirs[0] == "error"
+def _sort_path(document: Document, query: Any) -> bool:
+    orders = [query.get("sort") or {}, *_under(query, "$sort")] if isinstance(query, dict) else []
+    heads = {path.partition(".")[0] for order in orders if isinstance(order, dict) for path in order}
+    return any(isinstance(document.get(head), list) for head in heads)
 
 
-def _both(*recognisers: Recogniser) -> Recogniser:
-    return lambda asked: all(holds(asked) for holds in recognisers)
+_COMPARED: Final = ("$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$cmp", "$not", "$and", "$or")
 
 
-_ORDERS: Final = ("$gt", "$gte", "$lt", "$lte")
-_NEGATIVE: Final = ("$ne", "$nin", "$not", "$nor")
+def _missing_operand(document: Document, query: Any) -> bool:
+    stages = list(_under(query, "$project", "$addFields", "$set", "$group", "$expr"))
+    used = [node[1:] for node in nodes(stages) if isinstance(node, str) and node[:1] == "$" and node[:2] != "$$"]
+    missing = any(path.partition(".")[0] not in document for path in used)
+    return missing and _uses(stages, *_COMPARED, "$first", "$last", "$cond")
 
-DIVERGENCES: Final = (
-    Divergence(
-        "not built",
-        "mongomock raises NotImplementedError, or an error of Python's, where MongoDB answers.",
-        _their_crash,
+
+def _expression_path(document: Document, query: Any) -> bool:
+    return any(
+        isinstance(node, str) and node[:1] == "$" and isinstance(document.get(node[1:].partition(".")[0]), list)
+        for node in nodes(query.get("pipeline", []))
+        if isinstance(node, str) and "." in node
+    )
+
+
+def _computed_below(document: Document, query: Any) -> bool:
+    """`$set` of a document, or by a path through an array."""
+    for stage in _under(query.get("pipeline", []), "$set", "$addFields"):
+        for path, value in stage.items():
+            held = document.get(path.partition(".")[0])
+            if ("." in path and isinstance(held, list)) or (isinstance(value, dict) and isinstance(held, dict)):
+                return True
+    return False
+
+
+def _not_ascii(document: Document, query: Any, *operators: str) -> bool:
+    texts = [node for node in (*nodes(document), *nodes(query)) if isinstance(node, str)]
+    return _uses(query, *operators) and any(not text.isascii() for text in texts)
+
+
+def _size(document: Document, query: Any) -> bool:
+    return _uses(query.get("filter", {}), "$size") and any(isinstance(value, dict | str) for value in document.values())
+
+
+def _dropped(query: Any, ours: Any, theirs: Any) -> bool:
+    """The same rows, but some computed fields that are false, true, null or a number are not there."""
+    if not isinstance(ours, list) or not isinstance(theirs, list) or len(ours) != len(theirs):
+        return False
+    computed = {name for stage in _under(query, "$project", "$addFields", "$set") for name in stage}
+    for row, other in zip(ours, theirs, strict=True):
+        gone = set(row) - set(other)
+        kept = {name: value for name, value in row.items() if name not in gone}
+        if not gone <= computed or not equal(kept, other, Mode.TOLERANT):
+            return False
+    return ours != theirs
+
+
+def _comparison_dropped(query: Any, ours: Any, theirs: Any) -> bool:
+    gone = [value for row, other in _rows(ours, theirs) for name, value in row.items() if name not in other]
+    return (
+        _dropped(query, ours, theirs) and _uses(query, *_COMPARED) and all(isinstance(value, bool) for value in gone)
+    )
+
+
+def _rows(ours: Any, theirs: Any) -> Iterator[tuple[Any, Any]]:
+    if isinstance(ours, list) and isinstance(theirs, list):
+        for row, other in zip(ours, theirs, strict=False):
+            if isinstance(row, dict) and isinstance(other, dict):
+                yield row, other
+
+
+def _zone_dropped(query: Any, ours: Any, theirs: Any) -> bool:
+    gone = [value for row, other in _rows(ours, theirs) for name, value in row.items() if name not in other]
+    return _dropped(query, ours, theirs) and _uses(query, "timezone") and all(type(value) is int for value in gone)
+
+
+def _first_of_nothing(query: Any, ours: Any, theirs: Any) -> bool:
+    """`$first` and `$last` of an empty array: missing, and null with mongomock."""
+    rows = list(_rows(ours, theirs))
+    return _uses(query, "$first", "$last") and len(rows) == len(theirs) and all(
+        {**dict.fromkeys(set(other) - set(row)), **row} == other for row, other in rows
+    )
+
+
+def _count_of_nothing(query: Any, ours: Any, theirs: Any) -> bool:
+    named = list(_under(query, "$count"))
+    return ours == [] and any(theirs == [{name: 0}] for name in named if isinstance(name, str))
+
+
+def _group_of_nothing(query: Any, ours: Any, theirs: Any) -> bool:
+    keys = [group.get("_id") for group in _under(query, "$group")]
+    return ours == [] and None in keys and isinstance(theirs, list) and len(theirs) == 1 and theirs[0]["_id"] is None
+
+
+def _no_array_index(query: Any, ours: Any, theirs: Any) -> bool:
+    indexes = set(_under(query, "includeArrayIndex"))
+    return bool(indexes) and all(
+        {name: value for name, value in row.items() if name not in indexes or value is not None} == other
+        for row, other in _rows(ours, theirs)
+    )
+
+
+def _removed_kept(query: Any, ours: Any, theirs: Any) -> bool:
+    return _uses(query, "$$REMOVE") and _has_more(ours, theirs)
+
+
+def _has_more(ours: Any, theirs: Any) -> bool:
+    """The rows of `theirs` have all of `ours`, and more."""
+    rows = list(_rows(ours, theirs))
+    return len(rows) == len(theirs) == len(ours) and all(
+        row != other and all(name in other and other[name] == value for name, value in row.items())
+        for row, other in rows
+    )
+
+
+def _modified(query: Any, ours: Any, theirs: Any) -> bool:
+    """An update that changes only the type of a number: all is the same but `modified_count`."""
+    held = isinstance(ours, list) and len(ours) == 2 and isinstance(ours[0], dict) and "modified_count" in ours[0]
+    return (
+        held
+        and equal(ours[1], theirs[1], Mode.TOLERANT)
+        and {**ours[0], "modified_count": 0} == {**theirs[0], "modified_count": 0}
+        and ours[0]["modified_count"] == ours[0]["matched_count"]
+    )
+
+
+def _no_after(query: Any, ours: Any, theirs: Any) -> bool:
+    """find_one_and_update finds the changed document by the filter, which it no longer meets."""
+    return query.get("return_document") == "after" and theirs[0] is None and equal(ours[1], theirs[1], Mode.TOLERANT)
+
+
+def _upsert(query: Any, ours: Any, theirs: Any) -> bool:
+    """An upsert leaves out what `$and` and `$eq` of the filter give."""
+    extra = query.get("upsert") is True and ours[0] == theirs[0]
+    return bool(extra) and _has_more(theirs[1], ours[1])
+
+REFUSALS: Final = (
+    Refusal("not built", "mongomock says that it has not built it.", "NotImplementedError", "", unbuilt=True),
+    Refusal(
+        "unknown operators",
+        "mongomock does not know the operator.",
+        "OperationFailure",
+        "Unrecognized expression|unknown top level operator|unknown operator",
+        unbuilt=True,
     ),
-    Divergence(
-        "errors that are not raised",
-        "MongoDB validates a whole command before it looks at a document; mongomock looks at less, and later.",
-        _our_error,
+    Refusal("orders of types", "BSON orders values of all types.", "TypeError", "not supported between instances"),
+    Refusal("$add", "$add takes dates, decimals, and nothing.", "AssertionError", r"\$add (only|must)"),
+    Refusal("roundings", "Decimals are rounded.", "OperationFailure", r"Parameter to \$\w+ must evaluate to a number"),
+    Refusal("dates as numbers", "A date is its milliseconds.", "TypeError", r"int\(\) .* 'datetime.datetime'"),
+    Refusal("parts of dates", "Parts that are out of range run over.", "ValueError", "must be in 1..12"),
+    Refusal("$dateToString", "The format has a default.", "OperationFailure", r"\$dateToString operator must"),
+    Refusal("$filter", "$filter has a limit.", "OperationFailure", "Unrecognized parameter to .filter: limit"),
+    Refusal("lists of types", "$type takes several types.", "TypeError", "unhashable type: 'list'"),
+    Refusal("missing in $expr", "A field that is missing is below null.", "KeyError", "'a'"),
+    Refusal("let", "An aggregate has variables.", "KeyError", "'x'"),
+    Refusal("scalars in arrays", "A dotted projection drops or keeps them.", "AttributeError", "'int' .* 'items'"),
+    Refusal("projections", "A projection has expressions.", "ValueError", "Unsupported projection option"),
+    Refusal("the positional operator", "$ is the element that matched.", "AttributeError", "'int' .* 'get'"),
+    Refusal("all positions", "$[] is every element.", "TypeError", "list indices must be integers or slices, not str"),
+    Refusal("$mul and $bit", "Both are operators.", "ValueError", r"field names cannot start with \$ \[\$(mul|bit)"),
+    Refusal("bulk writes", "pymongo calls its builder with sort.", "TypeError", r"BulkOperationBuilder\.add_update"),
+)
+SILENCES: Final = (
+    Silence(
+        "stages",
+        "The operands of stages, and what a stage holds, are checked before it runs.",
+        (15958, 5107200, 40323, 15975, 15976, 40235, 40600, 40601, 28747),
+        ("$limit", "$skip", "$match", "$sort", "$group", "$out", "$sample"),
     ),
-    Divergence(
-        "errors that are wrong",
-        "mongomock refuses what MongoDB takes: $mod and $pop of what is missing, regular expressions in $in, ..",
-        _their_error,
+    Silence(
+        "paths and variables",
+        "Paths have no empty components and no dollars inside; variables are defined; names of operators exist.",
+        (15998, 16410, 17276, 15983, 168),
+        ("$project", "$a..b", "$a.$b", "$$y", "$nope", "$add"),
     ),
-    Divergence("$count of nothing", "$count of no documents gives no document.", _uses("$count")),
-    Divergence("$toUpper", "$toUpper and $toLower change ASCII letters only.", _uses("$toUpper", "$toLower")),
-    Divergence(
-        "expressions in arrays",
-        "An array in an expression holds expressions, which are evaluated.",
-        lambda asked: (
-            any(
-                isinstance(node, list) and any(isinstance(item, dict | str) for item in node)
-                for node in nodes(asked.query.get("pipeline", []) if isinstance(asked.query, dict) else [])
-            )
-            and any(node in ("$project", "$addFields", "$set") for node in names(asked.query))
-        ),
+    Silence("$cond", "$cond has all its parts.", (17082,), ("$cond",)),
+    Silence("types of operands", "An operand of a wrong type is an error.", (16702,), ("$concat",)),
+    Silence("$in of no array", "The second operand of $in is an array.", (40081,), ("$in",)),
+    Silence("$mergeObjects", "What is merged is a document or null.", (5911200, 40400), ("$mergeObjects",)),
+    Silence("64 bits", "A number that does not fit is an error.", (28680, 241, 2), ("$abs", "$toInt", "$inc")),
+    Silence(
+        "what is refused",
+        "Encrypted strings, JavaScript and text scores are refused by name; mongomock evaluates nothing without "
+        "documents.",
+        (115,),
+        ("$encStrContains", "$encStrEndsWith", "$encStrNormalizedEq", "$encStrStartsWith", "$function", "$meta"),
     ),
-    Divergence(
-        "negatives through arrays of documents",
-        "A negative condition below an array of documents holds if none of the documents meets the positive one.",
-        _both(_lists, _dotted, _uses(*_NEGATIVE)),
+    Silence(
+        "filters",
+        "A filter is checked before a document is read.",
+        (2, 51091, 51108),
+        ("$gt", "$elemMatch", "$size", "$regex", "$options"),
     ),
-    Divergence(
-        "nested lists",
-        "The value of an indexed element, and of an element in $elemMatch, is compared whole, and a list equals an "
-        "element that is that list; mongomock descends into it, or does not find it.",
-        _both(_nested_lists, _lists),
-    ),
-    Divergence(
-        "$size of strings and documents",
-        "$size is the number of elements of an array and nothing else.",
-        _uses("$size"),
-    ),
-    Divergence(
-        "null and missing below a path",
-        "A dotted null matches where the last field is missing from a document, not where a scalar or an empty array "
-        "stands in the way; elements of arrays that are no documents do not count.",
-        _both(_dotted, lambda asked: _null(asked) or not names(asked.query).isdisjoint((*_NEGATIVE, "$exists"))),
-    ),
-    Divergence(
-        "null in comparisons",
-        "$gte and $lte null match null and missing; $in and $nin with null match missing.",
-        _both(_null, _uses(*_ORDERS, *_NEGATIVE, "$in", "$all", "$eq", "$elemMatch", "$type", "$exists")),
-    ),
-    Divergence("an empty document", "{} equals an empty document and never a missing field.", _empty_document),
-    Divergence("bool and number", "true and 1 are values of two types.", _bool),
-    Divergence("the order of fields", "Documents with their fields in another order differ.", _documents_in_query),
-    Divergence("NaN and infinity", "NaN equals itself, and is below every number.", _not_finite),
-    Divergence("Decimal128", "A Decimal128 is a number and compares by its value.", _holds(Decimal128)),
-    Divergence("Int64", "$type tells int from long, and arithmetic keeps to 64 bits.", _holds(Int64)),
-    Divergence(
-        "other BSON types",
-        "MinKey, MaxKey, Timestamp, Code and Regex values have their place in BSON's order and equality.",
-        _holds(MinKey, MaxKey, Timestamp, Code, Regex, re.Pattern),
-    ),
-    Divergence(
-        "arrays in a sort",
-        "An array sorts by its least element ascending and by its greatest descending; an empty one is below null.",
-        _both(_lists, lambda asked: bool(names(asked.query) & {"sort", "$sort"})),
-    ),
-    Divergence(
-        "paths in a sort",
-        "A path leads into the documents of an array, and to null where there is nothing.",
-        _both(_dotted, lambda asked: bool(names(asked.query) & {"sort", "$sort"})),
-    ),
-    Divergence(
-        "types in order",
-        "Values of different types are ordered by their types, and $gt and its kin compare within one type.",
-        _both(_mixed_types, lambda asked: bool(names(asked.query) & {"sort", "$sort", *_ORDERS, "$min", "$max"})),
-    ),
-    Divergence(
-        "arrays in order", "Arrays compare element by element with arrays only.", _both(_lists, _uses(*_ORDERS))
-    ),
-    Divergence(
-        "numbers as path components",
-        "A number is the index of an array and the name of a field, both.",
-        lambda asked: any(part.isdigit() for name in names(asked.query) for part in name.split(".")),
-    ),
-    Divergence(
-        "$all",
-        "$all of one array matches the array itself or an element equal to it; of nothing it matches nothing.",
-        _uses("$all"),
-    ),
-    Divergence("$elemMatch", "$elemMatch looks at the elements of an array and at nothing else.", _uses("$elemMatch")),
-    Divergence("$type", "$type array is the array; elements are looked at for all types.", _uses("$type")),
-    Divergence(
-        "$regex", "\\w and \\d are ASCII, $ and . are PCRE's; options are MongoDB's.", _uses("$regex", "$options")
-    ),
-    Divergence(
-        "projections through arrays",
-        "A dotted projection keeps the documents of arrays and drops or keeps scalars by its kind.",
-        _both(_dotted, lambda asked: "projection" in names(asked.query)),
-    ),
-    Divergence(
-        "projection operators",
-        "$slice, $elemMatch and the positional operator keep the other fields by MongoDB's rules.",
-        _uses("$slice", "$meta", "$"),
-    ),
-    Divergence(
-        "numbers in expressions",
-        "Results have MongoDB's numeric types, and divide, round and overflow by its rules.",
-        _uses("$mod", "$pow", "$ceil", "$floor", "$trunc", "$round", "$divide", "$sum", "$avg", "$abs"),
-    ),
-    Divergence(
-        "missing in expressions",
-        "A missing value is null in an array literal, false for $not, below null in comparisons, and $first of an "
-        "empty array is missing.",
-        _both(
-            lambda asked: any("$" in name for name in names(asked.query)),
-            lambda asked: any(isinstance(node, str) and node.startswith("$") for node in nodes(asked.query)),
-        ),
-    ),
-    Divergence(
+    Silence(
         "updates",
-        "$unset of an element leaves null; $addToSet compares by BSON equality; new fields come in the order of their "
-        "names; an update that changes only a type counts as modified; $rename and $pull keep their place.",
-        _uses("$unset", "$addToSet", "$rename", "$pull", "$pullAll", "$bit", "$min", "$max", "$mul", "$push", "$pop"),
+        "Paths of an update do not meet, lead through documents, and have a match for their dollar.",
+        (40, 28, 2),
+        ("a.b", "a.$", "$currentDate", "$set"),
     ),
-    Divergence(
-        "modified_count",
-        "1 and 1.0 are equal, but setting the one for the other is a change; a path through an array sets by index.",
-        _uses("$set", "$setOnInsert", "$inc"),
+)
+RELATIONS: Final = (
+    Relation("comparisons with missing", "Missing is below null, and false for $not.", _comparison_dropped),
+    Relation("time zones", "Parts of dates are of the time zone.", _zone_dropped),
+    Relation("$first of nothing", "The first element of an empty array is missing.", _first_of_nothing),
+    Relation("$count of nothing", "$count of no documents gives no document.", _count_of_nothing),
+    Relation("$group of nothing", "$group of no documents gives no document.", _group_of_nothing),
+    Relation("includeArrayIndex", "The index of what is no array is null.", _no_array_index),
+    Relation("$$REMOVE", "$$REMOVE takes the field away.", _removed_kept),
+    Relation("$out", "$out gives no documents.", lambda query, ours, theirs: ours == [] and _uses(query, "$out")),
+    Relation("modified_count", "Setting 1.0 for 1 is a change.", _modified),
+    Relation("find_one_and_update", "The document that was updated is given, as it is then.", _no_after),
+    Relation("upserts", "Equalities of the filter, in $and and $eq too, are fields of the upsert.", _upsert),
+)
+CAUSES: Final = (
+    Cause("nested lists", "An inner list is compared whole.", _nested_lists),
+    Cause("lists in lists of operands", "A list in $in, $nin and $all equals the list, too.", _listed_lists),
+    Cause("indexed elements", "A number is an index and a name; an indexed list is not unwound.", _index_paths),
+    Cause("null below a path", "Scalars and arrays in the way of a path are neither missing nor null.", _null_below),
+    Cause("null and missing", "$gte, $lte and $all with null match missing; {} does not.", _null_and_missing),
+    Cause("bool and number", "true and 1 are values of two types.", _bools),
+    Cause("the order of fields", "Documents with their fields in another order differ.", _key_order),
+    Cause("NaN", "NaN equals itself, and is below every number.", _nan),
+    Cause("Decimal128", "A Decimal128 is a number and compares by its value.", _decimal),
+    Cause(
+        "$type of longs",
+        "$type tells int from long.",
+        lambda document, query: _uses(query, "$type") and any(isinstance(node, Int64) for node in nodes(document)),
+    ),
+    Cause("paths in a sort", "An array sorts by its least or greatest value, along paths as well.", _sort_path),
+    Cause("missing in expressions", "Missing is a value for comparisons, $first and $last.", _missing_operand),
+    Cause("paths in expressions", "A path through an array gathers; a number is no index.", _expression_path),
+    Cause("computed documents", "$set merges documents, and goes into every element of an array.", _computed_below),
+    Cause(
+        "ASCII letters",
+        "$toUpper, $toLower and \\w are about ASCII letters.",
+        lambda document, query: _not_ascii(document, query, "$toUpper", "$toLower", "$regex", "$strcasecmp"),
+    ),
+    Cause("$size", "$size is of arrays and of nothing else.", _size),
+    Cause(
+        "regular expressions as values",
+        "$regex matches a regular expression that is equal.",
+        lambda document, query: (
+            _uses(query, "$regex") and any(isinstance(node, Regex | re.Pattern) for node in nodes(document))
+        ),
+    ),
+    Cause(
+        "$all of nothing", "$all of nothing matches nothing.", lambda document, query: [] in list(_under(query, "$all"))
+    ),
+    Cause(
+        "$unset of an element",
+        "An element that is unset becomes null.",
+        lambda document, query: any("." in path for item in _under(query, "$unset") for path in item),
+    ),
+    Cause(
+        "$addToSet of several",
+        "What stands twice in $each is added once.",
+        lambda document, query: any(isinstance(item, dict) and "$each" in item for item in _sets(query)),
     ),
 )
 
 
-def explain(asked: Asked) -> Divergence | None:
-    """The first divergence on the list that recognises what was asked, None if there is none."""
-    return next((divergence for divergence in DIVERGENCES if divergence.holds(asked)), None)
+def _sets(query: Any) -> Iterator[Any]:
+    for item in _under(query, "$addToSet"):
+        yield from item.values() if isinstance(item, dict) else ()

@@ -1,4 +1,4 @@
-"""bulk_write of a collection and of a client (pymongo documentation: Bulk Write Operations)."""
+"""bulk_write of a collection (pymongo documentation: Bulk Write Operations)."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any

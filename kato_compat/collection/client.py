@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from bson.codec_options import CodecOptions, TypeRegistry
 from pymongo import common
 from pymongo.driver_info import DriverInfo
-from pymongo.errors import ConfigurationError, InvalidOperation
+from pymongo.errors import ConfigurationError, InvalidOperation, OperationFailure
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference, make_read_preference, read_pref_mode_from_name
 from pymongo.uri_parser import parse_uri
@@ -23,8 +23,10 @@ from kato_compat.collection.stream import CommandCursor, Source
 from kato_compat.errors import fail
 from kato_compat.execute.deployment import Deployment, EngineDeployment, MemoryDeployment
 from kato_compat.execute.reading import find_batches
+from kato_compat.execute.storage import Storage
 from kato_compat.execute.writing import insert
 from kato_compat.ir.requests import Flow, Pipeline, Select
+from kato_compat.mapping.index import ID_INDEX
 from kato_compat.mapping.spec import Catalogue, CollectionSpec
 from kato_compat.options import CLIENT_OPTIONS, Handling, check_session, refuse, take
 from kato_compat.values.document import Document
@@ -246,13 +248,12 @@ class MongoClient(Options):
             raise fail(48, "target namespace exists")
         # A mapped collection cannot change its name in one step: its keys and rows are named by it.
         yield from new.drop()
-        yield from new.create()
-        for index in (yield from old.indexes()):
-            if index.name != "_id_":
-                yield from new.create_index(index)
-        reader = find_batches(old)
-        while (batch := (yield from reader.fetch())) is not None:
-            yield from insert(new, batch)
+        try:
+            yield from _copy(old, new)
+        except OperationFailure:
+            # What was to be renamed stays as it is; half a copy of it must not.
+            yield from new.drop()
+            raise
         yield from old.drop()
 
     # the server
@@ -375,6 +376,19 @@ class MongoClient(Options):
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("cannot pickle a MongoClient: connections are of one process; make a client in each")
+
+
+def _copy(source: Storage, target: Storage) -> Flow[None]:
+    """Put the documents and indexes of `source` into `target`, which is empty. Raises the first error of either."""
+    yield from target.create()
+    for index in (yield from source.indexes()):
+        if index != ID_INDEX:
+            yield from target.create_index(index)
+    reader = find_batches(source)
+    while (batch := (yield from reader.fetch())) is not None:
+        for outcome in (yield from insert(target, batch)):
+            if isinstance(outcome, OperationFailure):
+                raise outcome
 
 
 def _both() -> Flow[None]:

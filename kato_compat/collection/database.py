@@ -37,6 +37,7 @@ _REFUSED = {
     "validator": "documents are not validated on write",
     "encryptedFields": "there is no queryable encryption",
     "collation": "collections have no default collation",
+    "expireAfterSeconds": "there are no time series collections; give an index expireAfterSeconds",
 }
 #: Options of create_collection that change nothing here.
 _IGNORED = frozenset(
@@ -49,7 +50,6 @@ _IGNORED = frozenset(
         "validationAction",
         "comment",
         "writeConcern",
-        "expireAfterSeconds",
         "changeStreamPreAndPostImages",
     }
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bson.raw_bson import RawBSONDocument
 from pymongo import common
@@ -33,9 +33,6 @@ from kato_compat.parse.projection import parse_projection
 from kato_compat.parse.update import parse_replacement, parse_update
 from kato_compat.values.document import Document, decode, encode, normalise
 from kato_compat.values.validity import check_document
-
-if TYPE_CHECKING:
-    pass
 
 
 class Writes(Namespace):

@@ -208,11 +208,11 @@ class EngineDeployment(Deployment):
         return moved
 
     def close(self) -> None:
-        """See `Deployment.close`. Pending rows that this client wrote are moved first."""
+        """See `Deployment.close`. The rows that wait in the collections in use are moved first."""
         if self.closed:
             return
         try:
-            if self._wrote():
+            if self._uses_tables():
                 self.driver.run(self.flush())
         finally:
             self.closed = True
@@ -222,7 +222,7 @@ class EngineDeployment(Deployment):
                 self.clickhouse.close()
                 self.redis.close()
 
-    def _wrote(self) -> bool:
+    def _uses_tables(self) -> bool:
         """Whether a table was used: a client that asked nothing must not open a connection to close."""
         return any(True for _ in self.pending())
 

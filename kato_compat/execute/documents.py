@@ -21,8 +21,8 @@ from typing import Any, Final
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from kato_compat.execute import indexing
-from kato_compat.execute.scanning import BATCH, VERSION, IndexReader, KeyReader, ScanReader, alive, now
-from kato_compat.execute.step import Definitions, Step, make_step, moment, new_version
+from kato_compat.execute.scanning import VERSION, IndexReader, KeyReader, ScanReader, alive, now
+from kato_compat.execute.step import Definitions, Step, make_step, new_version
 from kato_compat.execute.steps import APPLY, MOVE
 from kato_compat.execute.storage import Access, Change, Outcome, Placement, Plan, Reader, Storage, Stored
 from kato_compat.ir.predicate import Predicate
@@ -200,9 +200,7 @@ class DocumentStorage(Storage):
                 break
         return block
 
-    def _outcomes(
-        self, block: list["Step | OperationFailure"], codes: list[int]
-    ) -> list[Outcome | OperationFailure]:
+    def _outcomes(self, block: list["Step | OperationFailure"], codes: list[int]) -> list[Outcome | OperationFailure]:
         outcomes: list[Outcome | OperationFailure] = []
         replies = iter(codes)
         for each in block:
@@ -403,4 +401,4 @@ def _data(argument: Argument) -> bytes:
     return argument
 
 
-__all__ = ["BATCH", "BYTES", "Definitions", "DocumentStorage", "moment", "new_version"]
+__all__ = ["Definitions", "DocumentStorage"]

@@ -89,7 +89,7 @@ class Foreign:
                 value = getter(split(path))(document)
                 terms.append(AtPath(split(path), Eq(None if value is MISSING else value)))
             change = _Merging(document, options)
-            seed = (dict) if options.when_not_matched == "insert" else None
+            seed = dict if options.when_not_matched == "insert" else None
             written = yield from update(storage, Write(conjunction(list(terms)), change, seed=seed))
             if not written.matched and not written.inserted and options.when_not_matched == "fail":
                 raise fail(13113, "$merge could not find a matching document in the target collection")

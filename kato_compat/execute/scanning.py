@@ -102,9 +102,7 @@ class ScanReader(Documents):
         if len(keys) < self._batch:
             self._done = True
         fresh = [
-            (key, value)
-            for key, value in zip(keys, values, strict=True)
-            if key not in self._last and value is not None
+            (key, value) for key, value in zip(keys, values, strict=True) if key not in self._last and value is not None
         ]
         if not keys or (self._from == scores[-1] and not fresh):
             self._done = True
@@ -264,5 +262,3 @@ class IndexReader(Documents):
         self._done = True
         if self._instead is not None:
             yield from self._instead.close()
-
-

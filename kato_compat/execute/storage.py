@@ -179,7 +179,6 @@ class Storage(ABC):
 
     def identify(self, document: Document) -> Any:
         """The `_id` for a document that the caller gave none."""
-
         return ObjectId()
 
     @abstractmethod

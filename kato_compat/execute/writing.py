@@ -12,13 +12,12 @@ from typing import Any, Final
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from kato_compat.errors import fail
-from kato_compat.execute.reading import Finding
 from kato_compat.execute.storage import Access, Change, Outcome, Storage, Stored
 from kato_compat.ir.matching import in_server_order
 from kato_compat.ir.predicate import ALWAYS, compile_predicate, matched_index
 from kato_compat.ir.requests import Flow, Sleep
 from kato_compat.mapping.index import ID_INDEX, Index, is_new
-from kato_compat.parse.command import Delete, Find, Modify, Write, Written
+from kato_compat.parse.command import Delete, Modify, Write, Written
 from kato_compat.values.document import Document, encode
 from kato_compat.values.equality import same
 
@@ -216,15 +215,6 @@ def modify(storage: Storage, command: Modify) -> Flow[tuple[Document | None, Wri
     if document is not None and command.projection is not None:
         document = command.projection.compile()(document)
     return document, written
-
-
-def find_all(storage: Storage, command: Find) -> Flow[list[Document]]:
-    """All results of a find."""
-    finding = Finding(storage, command)
-    found: list[Document] = []
-    while (batch := (yield from finding.fetch())) is not None:
-        found.extend(batch)
-    return found
 
 
 def create_all(storage: Storage, indexes: Sequence[Index]) -> Flow[None]:

@@ -39,7 +39,7 @@ class Test(ABC):
         """A function that says whether one value (or MISSING) passes, arrays taken whole."""
 
     def push(self, column: "Column") -> "Pushed | None":
-        """The test on a ClickHouse column as SQL, or None (the default): see DESIGN's three-state promise."""
+        """The test on a ClickHouse column as SQL, or None (the default): see `sql.fragment.Pushed`."""
         return None
 
 

@@ -1,16 +1,9 @@
 """The registry of operators: the only list of operator names there is."""
 
 from collections.abc import Iterator
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 from kato_compat.ir.spec import Kind, Spec
-
-
-class Operator(Protocol):
-    """A class with a `spec`: all that the registry asks."""
-
-    spec: Any
-
 
 C = TypeVar("C", bound=type)
 

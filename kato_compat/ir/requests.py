@@ -112,9 +112,7 @@ Request: TypeAlias = Pipeline | Select | OpenScan | NextBlock | CloseScan | Inse
 Flow: TypeAlias = Generator[Request, Any, T]
 
 
-def alongside(
-    flow: Flow[T], commands: tuple[Command, ...], ahead: bool = False
-) -> Flow[tuple[T, list[Any] | None]]:
+def alongside(flow: Flow[T], commands: tuple[Command, ...], ahead: bool = False) -> Flow[tuple[T, list[Any] | None]]:
     """`flow`, with `commands` in its first pipeline: after the flow's own, or `ahead` of them.
 
     Returns the flow's result and the replies to `commands`, None if the flow made no pipeline.

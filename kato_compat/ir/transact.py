@@ -57,7 +57,7 @@ class Check:
     """
 
     command: Command
-    expected: tuple["bytes | int | None | Prefix", ...]
+    expected: tuple["bytes | int | Prefix | None", ...]
 
 
 @dataclass(frozen=True, slots=True)

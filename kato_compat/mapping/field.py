@@ -190,17 +190,16 @@ class HashCounter(Field):
 
 @dataclass(frozen=True, slots=True)
 class Json(Field):
-    """A JSON value under a key of its own; a HASH of JSON values is read too (where a migration wrote one)."""
+    """A JSON list or object under a key of its own; a HASH of JSON values is read too (where a migration wrote one)."""
 
     parts: tuple[str, ...]
-    kind: type  # the JSON type that legacy data have: list or dict; either is read and held
 
     def key(self, kb_id: str, key: str) -> bytes:
         """The Redis key."""
         return kato(kb_id, *self.parts, key)
 
     def reads(self, kb_id: str, keys: Sequence[str]) -> list[Command]:
-        """See `Field.reads`. The TYPE of a key that MGET cannot read is asked in the same round trip."""
+        """See `Field.reads`. Which keys exist is asked too: MGET gives nil for those of another type."""
         names = [self.key(kb_id, key) for key in keys]
         return [("MGET", *names), ("EXISTS", *names)]
 

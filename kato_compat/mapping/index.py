@@ -203,7 +203,6 @@ _WHOLE: Final[Path] = ("", "")
 
 def duplicate_key(index: Index, key: Document, namespace: str) -> DuplicateKeyError:
     """The server's error for a second document with `key` in a unique index (code 11000)."""
-
     shown = ", ".join(f"{path}: {_shown(value)}" for path, value in key.items())
     message = f"E11000 duplicate key error collection: {namespace} index: {index.name} dup key: {{ {shown} }}"
     details = {"index": 0, "code": 11000, "errmsg": message, "keyPattern": index.pattern, "keyValue": key}

@@ -225,7 +225,7 @@ CREATE TABLE IF NOT EXISTS patterns_data (
     INDEX idx_token_count token_count TYPE minmax GRANULARITY 1,
     INDEX idx_name name TYPE bloom_filter(0.001) GRANULARITY 1
 ) ENGINE = MergeTree PARTITION BY kb_id ORDER BY (kb_id, length, name)
-SETTINGS non_replicated_deduplication_window = 1000
+SETTINGS non_replicated_deduplication_window = 1000, enable_block_number_column = 1, enable_block_offset_column = 1
 """
 
 PATTERNS: Final = CollectionSpec(
@@ -236,8 +236,8 @@ PATTERNS: Final = CollectionSpec(
         "pattern_data": Column("pattern_data", ColumnType.STRING_LISTS),
         "length": Column("length", ColumnType.UINT32),
         "frequency": Counter(("frequency",)),
-        "emotives": Json(("emotives",), list),
-        "metadata": Json(("metadata",), dict),
+        "emotives": Json(("emotives",)),
+        "metadata": Json(("metadata",)),
     },
 )
 
@@ -287,7 +287,7 @@ PREDICTIONS: Final = CollectionSpec(
     "predictions_kb",
     Keys((("prediction",),)),
     "unique_id",
-    {"predictions": Json(("prediction",), list)},
+    {"predictions": Json(("prediction",))},
     presence=("predictions",),
 )
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from bson.int64 import Int64
 from bson.regex import Regex
 
-from kato_compat.errors import fail
+from kato_compat.errors import fail, refused
 from kato_compat.ir.predicate import ALWAYS, And, AtPath, Constant, Or, Predicate
 from kato_compat.mapping.index import Index
 from kato_compat.operators.query.comparison import Eq, Gt, Gte, In, Lt, Range
@@ -49,6 +49,7 @@ _REFUSED: Final = {
     "hashed": "there is no sharding",
     "columnstore": "there are no column store indexes",
 }
+_WILDCARD: Final = ("a wildcard index", "its entries could not be planned with")
 _IGNORED: Final = frozenset({"background", "v", "commitQuorum", "comment", "maxTimeMS", "session", "writeConcern"})
 _KNOWN: Final = frozenset(
     {"name", "unique", "sparse", "partialFilterExpression", "hidden", "expireAfterSeconds", "collation", "bucketSize"}
@@ -83,7 +84,7 @@ def index_of(document: Document) -> Index:
         if name in ("key", "name", "unique") or name in _IGNORED:
             continue
         if name == "wildcardProjection":
-            raise _kind("wildcard", "its entries could not be planned with")
+            raise refused(*_WILDCARD)
         if name not in _KNOWN:
             raise fail(197, f"The field '{name}' is not valid for an index specification")
         if name in ("sparse", "hidden"):
@@ -103,10 +104,6 @@ def index_of(document: Document) -> Index:
     return index
 
 
-def _kind(name: str, reason: str) -> Exception:
-    return fail(115, f"a {name} index is refused by kato_compat: {reason}")
-
-
 def _check_keys(keys: tuple[tuple[str, Any], ...]) -> None:
     if not keys:
         raise fail(67, "Index keys cannot be an empty object")
@@ -117,13 +114,13 @@ def _check_keys(keys: tuple[tuple[str, Any], ...]) -> None:
         if any(not part for part in parts):
             raise fail(67, f"Index key contains an empty path component: {path!r}")
         if "$**" in parts:
-            raise _kind("wildcard", "its entries could not be planned with")
+            raise refused(*_WILDCARD)
         if any(part.startswith("$") and part not in ("$ref", "$id", "$db") for part in parts):
             raise fail(67, f"Index key contains an illegal field name: field name starts with '$': {path!r}")
         if isinstance(order, str):
             if order not in _REFUSED:
                 raise fail(67, f"Unknown index plugin '{order}'")
-            raise _kind(order, _REFUSED[order])
+            raise refused(f"a {order} index", _REFUSED[order])
         if isinstance(order, bool) or not isinstance(order, int | float | Int64) or not order or order != order:
             raise fail(67, f"Values in the index key pattern must be non-zero numbers, got {order!r} for {path}")
 
@@ -147,9 +144,7 @@ def _check_options(keys: tuple[tuple[str, Any], ...], options: dict[str, Any], u
             raise fail(14, f"TTL index 'expireAfterSeconds' option must be numeric, but received a type of {seconds!r}")
         whole = 0 if seconds != seconds else long_of(seconds)
         if not 0 <= whole <= INT32_MAX:
-            raise fail(
-                67, f"TTL index 'expireAfterSeconds' option must be within an acceptable range, not {seconds}"
-            )
+            raise fail(67, f"TTL index 'expireAfterSeconds' option must be within an acceptable range, not {seconds}")
         if len(keys) > 1:
             raise fail(67, "TTL indexes are single-field indexes, compound indexes do not support TTL.")
         if keys[0][0] == "_id":
@@ -191,9 +186,7 @@ class Lookup:
     fields: int = 0
 
 
-def choose(
-    predicate: Predicate, sort: Sort | None, limit: int, indexes: tuple[Index, ...]
-) -> Lookup | None:
+def choose(predicate: Predicate, sort: Sort | None, limit: int, indexes: tuple[Index, ...]) -> Lookup | None:
     """The lookup that reads least, None where none helps: most fields by equality, then a range, then the order."""
     best: tuple[Any, ...] = ()
     found: Lookup | None = None
@@ -358,4 +351,4 @@ def _narrower(test: Range, wanted: Range) -> bool:
     return same and isinstance(test, Gt | Lt) and isinstance(wanted, Gt | Lt)
 
 
-__all__ = ["ALWAYS", "KeyRange", "Lookup", "choose", "implies", "index_of", "load"]
+__all__ = ["KeyRange", "Lookup", "choose", "implies", "index_of", "load"]

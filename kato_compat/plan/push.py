@@ -23,7 +23,7 @@ class Split:
 
 
 def push(node: Predicate, columns: Mapping[str, Column]) -> Pushed | None:
-    """`node` as SQL over `columns` (by field name), or None. See DESIGN's second decision."""
+    """`node` as SQL over `columns` (by field name), or None. A promise: see `sql.fragment.Pushed`."""
     match node:
         case Constant(value):
             return Pushed(Sql("1" if value else "0"), True)

@@ -1,7 +1,7 @@
 """The one sentinel for an absent field."""
 
 from enum import Enum
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 
 class Missing(Enum):
@@ -17,4 +17,3 @@ class Missing(Enum):
 
 
 MISSING: Final = Missing.MISSING
-MissingType: TypeAlias = Literal[Missing.MISSING]

@@ -6,7 +6,7 @@ by array index, and hand the elements of a leaf array to the test one by one and
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any
 
 from bson.dbref import DBRef
 
@@ -125,6 +125,3 @@ def _follow(value: Any, path: Path, position: int) -> Any:
             value = fields.get(path[position], MISSING)
             position += 1
     return value
-
-
-EMPTY: Final[Path] = ()

@@ -1,5 +1,6 @@
 """Database commands and the methods of databases and collections as a whole."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from bson.dbref import DBRef
 from pymongo import IndexModel
 from pymongo.errors import CollectionInvalid, InvalidName, InvalidOperation, OperationFailure
 
-from kato_compat import Collection, Database
+from kato_compat import Collection, Database, MongoClient
 
 
 def code(call: Any) -> int | None:
@@ -100,6 +101,7 @@ def test_collections(things: Collection, database: Database) -> None:
         database.create_collection("made")
     assert code(lambda: database.command("create", "made")) == 48
     assert code(lambda: database.create_collection("c", capped=True)) == 115
+    assert code(lambda: database.create_collection("c", expireAfterSeconds=60)) == 115
     assert database.drop_collection("made")["ok"] == 1.0
     database.drop_collection("made")
     database.made.drop()
@@ -133,6 +135,20 @@ def test_rename(things: Collection, database: Database) -> None:
     assert code(lambda: database.other.rename("renamed")) == 48
     with pytest.raises(TypeError):
         database.other.rename(3)  # type: ignore[arg-type]
+
+
+def test_a_rename_that_fails_leaves_what_was_to_be_renamed(
+    face_engines: MongoClient, fresh_name: Callable[[], str]
+) -> None:
+    database = face_engines[fresh_name()]
+    source = database.source
+    source.insert_many([{"_id": number, "u": number} for number in range(3)])
+    source.create_index("u", unique=True)
+    # A mapped collection has no unique index but on its key.
+    assert code(lambda: source.rename("symbols_kb")) == 115
+    assert database.list_collection_names() == ["source"]
+    assert list(source.find()) == [{"_id": number, "u": number} for number in range(3)]
+    face_engines.drop_database(database.name)
 
 
 def test_counts_of_nothing(things: Collection) -> None:

@@ -105,11 +105,15 @@ def crashed(client: MongoClient, fresh_name: Callable[[], str], between: Callabl
     raise AssertionError("a flush has fewer requests than that")
 
 
-def test_a_flush_that_dies_is_finished_by_the_next(clients: dict[str, MongoClient], fresh_name: Callable[[], str]) -> None:
+def test_a_flush_that_dies_is_finished_by_the_next(
+    clients: dict[str, MongoClient], fresh_name: Callable[[], str]
+) -> None:
     assert crashed(clients["counters"], fresh_name, lambda knowledge: EXPECTED) > 8
 
 
-def test_rows_learned_after_the_crash_arrive_too(clients: dict[str, MongoClient], fresh_name: Callable[[], str]) -> None:
+def test_rows_learned_after_the_crash_arrive_too(
+    clients: dict[str, MongoClient], fresh_name: Callable[[], str]
+) -> None:
     def between(knowledge: KnowledgeBase) -> list[str]:
         assert knowledge.learn_patterns([*LATE, *KEPT, *GONE]) == 3
         return sorted(map(name_of, [*KEPT, *LATE, *GONE]))
@@ -117,7 +121,9 @@ def test_rows_learned_after_the_crash_arrive_too(clients: dict[str, MongoClient]
     assert crashed(clients["counters"], fresh_name, between) > 8
 
 
-def test_rows_deleted_after_the_crash_stay_deleted(clients: dict[str, MongoClient], fresh_name: Callable[[], str]) -> None:
+def test_rows_deleted_after_the_crash_stay_deleted(
+    clients: dict[str, MongoClient], fresh_name: Callable[[], str]
+) -> None:
     def between(knowledge: KnowledgeBase) -> list[str]:
         assert knowledge.forget_pattern(name_of(GONE[1])) is True
         assert knowledge.forget_pattern(name_of(KEPT[1])) is True

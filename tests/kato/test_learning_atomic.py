@@ -47,7 +47,7 @@ COUNTERS = {
 }
 HASHES = {
     "symbol frequencies": ("symbols:freq", lambda key: ("HSET", key, "d", "many"), 8, "integer"),
-    "symbol frequencies overflow": ("symbols:freq", lambda key: ("HSET", key, "b", "9223372036854775807"), 8, "overflow"),
+    "symbol frequencies overflow": ("symbols:freq", lambda key: ("HSET", key, "b", str(2**63 - 1)), 8, "overflow"),
     "symbol memberships": ("symbols:pmf", lambda key: ("HSET", key, "d", "1.5"), 8, "integer"),
 }
 CASES = [
@@ -86,11 +86,15 @@ def test_nothing_is_counted_where_anything_fails(
         knowledge.learn_patterns(block)
     assert (caught.value.code, word in str(caught.value)) == (code, True)
     assert snapshot(store) == before
-    with pytest.raises(OperationFailure):
-        for pattern in (KNOWN, NEW):
-            before = snapshot(store)
+    refused = 0
+    for pattern in (KNOWN, NEW):
+        before = snapshot(store)
+        try:
             knowledge.learn_pattern(pattern, {"joy": 1}, {"k": ["w"]})
-    assert snapshot(store) == before
+        except OperationFailure:
+            refused += 1
+            assert snapshot(store) == before
+    assert refused > 0
     store.pipeline((("DEL", f"{kb_id}:{key}"),))
 
 

@@ -121,5 +121,6 @@ def check(knowledge: KnowledgeBase, learns: int) -> None:
     if isinstance(deployment, EngineDeployment):
         knowledge.flush()
         table = f"{deployment.warehouse.database}.patterns_data"
-        query = Select(f"SELECT count(), uniqExact(name) FROM {table} WHERE kb_id = {{k:String}}", {"k": knowledge.kb_id})
+        text = f"SELECT count(), uniqExact(name) FROM {table} WHERE kb_id = {{k:String}}"
+        query = Select(text, {"k": knowledge.kb_id})
         assert deployment.clickhouse.select(query) == [(COUNT, COUNT)]

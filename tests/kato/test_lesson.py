@@ -129,7 +129,8 @@ def test_counting_has_the_types_of_inc() -> None:
 
 
 @pytest.mark.parametrize(
-    ("document", "field"), [({"frequency": "5"}, "frequency"), ({"emotives": 5}, "emotives"), ({"metadata": []}, "data")]
+    ("document", "field"),
+    [({"frequency": "5"}, "frequency"), ({"emotives": 5}, "emotives"), ({"metadata": []}, "metadata")],
 )
 def test_fields_of_other_types_are_type_mismatches(document: dict[str, object], field: str) -> None:
     with pytest.raises(OperationFailure) as caught:

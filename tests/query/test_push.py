@@ -15,9 +15,9 @@ from pymongo.errors import OperationFailure
 
 from kato_compat.ir.predicate import And, AtPath, Constant, Not, Or, Predicate, compile_predicate
 from kato_compat.ir.requests import Execute, InsertRows, Select
-from kato_compat.sql.column import Column, ColumnType
 from kato_compat.operators.query.push import Element
 from kato_compat.parse.filter import parse_filter
+from kato_compat.sql.column import Column, ColumnType
 from kato_compat.sql.fragment import Pushed
 from kato_compat.values.document import normalise
 

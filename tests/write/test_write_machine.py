@@ -263,9 +263,7 @@ class WritesBase(RuleBasedStateMachine):
     def insert(self, key: int, fields: Document) -> None:
         document = {"_id": key, **fields}
         if self._safe(document):
-            self._all(
-                lambda: self.model.insert(document), lambda each: each.insert_one(dict(document)) and None
-            )
+            self._all(lambda: self.model.insert(document), lambda each: each.insert_one(dict(document)) and None)
 
     @rule(condition=_conditions(), update=_UPDATES, multi=st.booleans(), upsert=st.booleans(), key=_KEYS)
     def update(self, condition: Document, update: Document, multi: bool, upsert: bool, key: int) -> None:
@@ -286,9 +284,7 @@ class WritesBase(RuleBasedStateMachine):
             lambda: self.model.write(condition, lambda document: updated(document, update), multi, upsert), act, plain
         )
 
-    def _allowed(
-        self, condition: Document, change: Callable[[Document], Document], multi: bool, upsert: bool
-    ) -> bool:
+    def _allowed(self, condition: Document, change: Callable[[Document], Document], multi: bool, upsert: bool) -> bool:
         """Whether the outcome is defined: no two arrays side by side in an index, no error in the middle of many."""
         places = self.model.find(condition)
         after = [change(self.model.documents[place]) for place in places] or ([change(_seed(condition))] * upsert)
@@ -425,9 +421,7 @@ class WritesBase(RuleBasedStateMachine):
         documents = [self.model.documents[place] for place in self.model.find(condition)]
         documents.sort(key=_sort_key(direction), reverse=False)
         if direction < 0:
-            documents = sorted(
-                documents, key=lambda document: tuple(-part for part in _sort_key(direction)(document))
-            )
+            documents = sorted(documents, key=lambda document: tuple(-part for part in _sort_key(direction)(document)))
         expected = documents[:limit] if limit else documents
         for collection in self.collections:
             found = list(collection.find(condition).sort("a", direction).limit(limit))
@@ -451,9 +445,7 @@ class WritesBase(RuleBasedStateMachine):
 
 
 @pytest.fixture
-def machine(
-    write_memory: MongoClient, write_engines: MongoClient, fresh_name: Callable[[], str]
-) -> type[WritesBase]:
+def machine(write_memory: MongoClient, write_engines: MongoClient, fresh_name: Callable[[], str]) -> type[WritesBase]:
     """The machine with its stores."""
     return type("Writes", (WritesBase,), {"clients": (write_memory, write_engines), "names": staticmethod(fresh_name)})
 

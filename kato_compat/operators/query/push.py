@@ -300,7 +300,7 @@ def element(condition: Predicate, whole: bool, column: Column) -> Pushed | None:
 
 
 def _predicate(node: Predicate, column: Column) -> Pushed | None:
-    """A condition on an element; see DESIGN's promise of pushed fragments."""
+    """A condition on an element; see `sql.fragment.Pushed`."""
     match node:
         case Constant(value):
             return constant(value)

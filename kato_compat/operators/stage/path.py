@@ -42,4 +42,3 @@ def _put(document: dict[str, Any], path: Path, position: int, value: Any) -> dic
         return copy
     copy[name] = _put(below if type(below) is dict else {}, path, position + 1, value)
     return copy
-

@@ -128,8 +128,6 @@ _WHOLE: Final = frozenset({int, Int64})
 
 #: The whole partition.
 WHOLE: Final = Bounds()
-#: All documents up to the current one.
-RUNNING: Final = Bounds(upper=Edge.CURRENT)
 
 
 def _offset(bound: Bound) -> int | None:
