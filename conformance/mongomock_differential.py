@@ -24,6 +24,7 @@ from conformance.mongomock_divergences import (
     SILENCES,
     Answer,
     Divergence,
+    Relation,
 )
 from conformance.runner import Case, call, error_code
 
@@ -55,7 +56,7 @@ class Verdict(Enum):
 
     AGREES = "agrees"
     EXCUSED = "excused"  # by an entry of the list
-    UNBUILT = "unbuilt"  # mongomock says that it has not built this: nothing was compared
+    UNANSWERED = "unanswered"  # mongomock raised, as the list says: nothing was compared
     WRONG = "wrong"  # not on the list
 
 
@@ -116,8 +117,8 @@ def compare_case(case: Case, ask: Ask = ours) -> Compared:
 def _judge(question: Question, left: Answer, right: Answer, ask: Ask) -> tuple[Verdict, Divergence | None]:
     if right.failed:
         for refusal in REFUSALS:
-            if refusal.excuses(right) and (refusal.unbuilt or not left.failed):
-                return (Verdict.UNBUILT if refusal.unbuilt else Verdict.EXCUSED), refusal
+            if refusal.excuses(question.arguments, right) and (refusal.unbuilt or not left.failed):
+                return Verdict.UNANSWERED, refusal
     if agree(left, right):
         return Verdict.AGREES, None
     for silence in SILENCES:
@@ -127,15 +128,20 @@ def _judge(question: Question, left: Answer, right: Answer, ask: Ask) -> tuple[V
         return Verdict.WRONG, None
     split = split_arrays(question)
     if split is not None:
-        right = joined(theirs(split))
+        right = joined(question, theirs(split))
         if right.failed:
             return _judge(question, left, right, ask)
         if agree(left, right):
             return Verdict.AGREES, None
-    for relation in RELATIONS:
-        if relation.holds(question.arguments, left.result, right.result):
-            return Verdict.EXCUSED, relation
-    return _without_causes(question, ask)
+    relation = _related(question, left, right)
+    return (Verdict.EXCUSED, relation) if relation is not None else _without_causes(question, ask)
+
+
+def _related(question: Question, left: Answer, right: Answer) -> Relation | None:
+    if left.failed or right.failed:
+        return None
+    holding = (entry for entry in RELATIONS if entry.holds(question.arguments, left.result, right.result))
+    return next(holding, None)
 
 
 def _without_causes(question: Question, ask: Ask) -> tuple[Verdict, Divergence | None]:
@@ -149,7 +155,10 @@ def _without_causes(question: Question, ask: Ask) -> tuple[Verdict, Divergence |
     for cause, affected in groups:
         rows = [row for index, row in enumerate(question.documents) if index not in affected]
         rest = Question(rows, question.method, question.arguments, question.others)
-        if not rows or agree(ask(rest), joined(theirs(split_arrays(rest) or rest))):
+        if not rows:
+            return Verdict.EXCUSED, cause
+        left, right = ask(rest), joined(rest, theirs(split_arrays(rest) or rest))
+        if agree(left, right) or _related(rest, left, right) is not None:
             return Verdict.EXCUSED, cause
     return Verdict.WRONG, None
 
@@ -184,21 +193,19 @@ def split_arrays(question: Question) -> Question | None:
     return Question(question.documents, question.method, arguments, question.others)
 
 
-def joined(answer: Answer) -> Answer:
-    """The answer with those fields as the elements of arrays; an element that is missing is null."""
-    if answer.failed or not isinstance(answer.result, list):
+def joined(question: Question, answer: Answer) -> Answer:
+    """The answer to `split_arrays` with those fields as arrays again; an element that is missing is null."""
+    split = split_arrays(question)
+    if split is None or answer.failed:
         return answer
-    return Answer([_join(row) if isinstance(row, dict) else row for row in answer.result])
+    parts = [name for name in split.arguments["pipeline"][-1]["$project"] if name.startswith(_PART)]
+    return Answer([_join(row, parts) for row in answer.result])
 
 
-def _join(row: dict[str, Any]) -> dict[str, Any]:
-    parts = {name: value for name, value in row.items() if name.startswith(_PART)}
+def _join(row: dict[str, Any], parts: list[str]) -> dict[str, Any]:
     whole = {name: value for name, value in row.items() if name not in parts}
-    for name, value in parts.items():
-        field, index = name.removeprefix(_PART).rsplit(" ", 1)
-        array = whole.setdefault(field, [])
-        array.extend([None] * (int(index) - len(array)))
-        array.append(value)
+    for part in parts:
+        whole.setdefault(part.removeprefix(_PART).rsplit(" ", 1)[0], []).append(row.get(part))
     return whole
 
 

@@ -1,6 +1,6 @@
 """bulk_write of a collection (pymongo documentation: Bulk Write Operations)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from pymongo import common
@@ -198,7 +198,7 @@ class Bulk:
             case _:
                 result["nInserted"] += 1
                 prepared, operation = self._prepared[position], self._operations[position]
-                if isinstance(prepared, Insert) and prepared.generated and isinstance(operation, dict):
+                if isinstance(prepared, Insert) and prepared.generated and isinstance(operation, MutableMapping):
                     # The storage may have given it another `_id` than the one that was proposed.
                     operation["_id"] = prepared.document["_id"]
 

@@ -1,11 +1,14 @@
 """Database commands that legacy code sends by name (MongoDB manual: Database Commands)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from bson.decimal128 import Decimal128
+
 from kato_compat.errors import fail, refused
-from kato_compat.values.document import Document
+from kato_compat.values.document import Document, normalise_value
+from kato_compat.values.numbers import long_of
 
 if TYPE_CHECKING:
     from kato_compat.collection.collection import Collection
@@ -26,6 +29,18 @@ _GENERIC: Final = frozenset(
         "bypassDocumentValidation",
     }
 )
+
+_OBJECT: Final = (Mapping,)
+_NUMBERS: Final = (int, float, Decimal128)
+#: The Python types of values that fields of commands may have.
+_EXPECTED: Final[dict[str, tuple[type, ...]]] = {
+    **dict.fromkeys(("filter", "query", "sort", "projection", "collation", "let", "min", "max", "cursor"), _OBJECT),
+    **dict.fromkeys(("skip", "limit", "batchSize", "scale"), _NUMBERS),
+    "pipeline": (list, tuple),
+    "key": (str,),
+}
+#: What messages call them.
+_SHOWN: Final = {_OBJECT: "object", _NUMBERS: "number", (list, tuple): "array", (str,): "string"}
 
 
 def build_info() -> Document:
@@ -84,20 +99,38 @@ def _existing(database: "Database", document: Document, message: str) -> "Collec
 
 
 def _options(document: Document, *names: str) -> dict[str, Any]:
-    """The fields `names` of a command. Raises 40415 for a field that it does not have."""
+    """The fields `names` of a command. Raises 40415 for a field that it does not have, 14 for one of a wrong type."""
     command = next(iter(document))
     found: dict[str, Any] = {}
     for name, value in list(document.items())[1:]:
         if name in names:
+            expected = _EXPECTED.get(name)
+            if expected is not None:
+                if value is None:
+                    # As for the server: a field that is not there.
+                    continue
+                if not isinstance(value, expected) or isinstance(value, bool):
+                    shown = f"BSON field '{command}.{name}' is the wrong type '{type(value).__name__}'"
+                    raise fail(14, f"{shown}, expected type '{_SHOWN[expected]}'")
+                if expected is _NUMBERS:
+                    value = long_of(normalise_value(value))
             found[name] = value
         elif name not in _GENERIC:
             raise fail(40415, f"BSON field '{command}.{name}' is an unknown field.")
     return found
 
 
+def _scale(document: Document, *names: str) -> int:
+    """The unit that sizes are asked in, in bytes. Raises 51024 for one below 1."""
+    scale: int = _options(document, "scale", *names).get("scale", 1)
+    if scale < 1:
+        raise fail(51024, f"BSON field 'scale' value must be >= 1, actual value '{scale}'")
+    return scale
+
+
 def _collstats(database: "Database", document: Document) -> Document:
     collection = _collection(database, document)
-    scale = _options(document, "scale").get("scale", 1)
+    scale = _scale(document)
     deployment, storage = collection.deployment, collection.storage
     count = deployment.run(storage.count())
     size = deployment.run(storage.size())
@@ -119,7 +152,7 @@ def _collstats(database: "Database", document: Document) -> Document:
 
 
 def _dbstats(database: "Database", document: Document) -> Document:
-    scale = _options(document, "scale", "freeStorage").get("scale", 1)
+    scale = _scale(document, "freeStorage")
     names = database.list_collection_names()
     stats = [_collstats(database, {"collstats": name}) for name in names]
     objects = sum(each["count"] for each in stats)
@@ -203,6 +236,8 @@ def _aggregate(database: "Database", document: Document) -> Document:
     explain = options.pop("explain", False)
     if options.pop("cursor", None) is None and not explain:
         raise fail(9, "The 'cursor' option is required, except for aggregate with the explain argument")
+    if options.get("pipeline") is None:
+        raise fail(40414, "BSON field 'aggregate.pipeline' is missing but a required field")
     if document["aggregate"] == 1:
         return _cursor(database, "$cmd.aggregate", database.aggregate(**options).to_list())
     collection = _collection(database, document)

@@ -156,7 +156,7 @@ class Writes(Namespace):
             if (held, parsed_order) not in known:
                 parts = decode(held)
                 known[held, parsed_order] = parse_update(
-                    parts["v"], scope, array_filters=parts["f"], upsert=upsert, collation=parsed_order
+                    parts["v"], scope, array_filters=parts["f"], collation=parsed_order
                 )
             update = known[held, parsed_order]
         seed = (lambda: update.seed(parsed)) if upsert else None

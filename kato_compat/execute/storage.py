@@ -7,10 +7,11 @@ never an overwrite.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Protocol
+from operator import attrgetter
+from typing import Any, Final, Protocol
 
 from bson.objectid import ObjectId
 from pymongo.errors import OperationFailure
@@ -83,6 +84,9 @@ class Plan:
     private: Any = None
 
 
+_DOCUMENT: Final[Callable[[Stored], Document]] = attrgetter("document")
+
+
 class Reader(Protocol):
     """A stream of candidates."""
 
@@ -92,7 +96,7 @@ class Reader(Protocol):
     def documents(self) -> Flow[list[Document] | None]:
         """As `fetch`, the documents alone; for a plan that writes nothing."""
         batch = yield from self.fetch()
-        return None if batch is None else [stored.document for stored in batch]
+        return None if batch is None else list(map(_DOCUMENT, batch))
 
     def close(self) -> Flow[None]:
         """Give back what the stream holds; safe to repeat."""

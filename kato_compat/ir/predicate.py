@@ -38,6 +38,10 @@ class Test(ABC):
     def compile(self) -> ValueTest:
         """A function that says whether one value (or MISSING) passes, arrays taken whole."""
 
+    def at_root(self, name: str) -> "DocumentTest | None":
+        """`compile`, unwinding included, for the root field `name` of a document; None where that gains nothing."""
+        return None
+
     def push(self, column: "Column") -> "Pushed | None":
         """The test on a ClickHouse column as SQL, or None (the default): see `sql.fragment.Pushed`."""
         return None
@@ -134,7 +138,8 @@ def compile_predicate(node: Predicate, frame: "Frame | None" = None) -> Document
             evaluate = expression.bind(frame)
             return lambda document: truthy(evaluate(document))
         case AtPath(path, test):
-            return _at_path(path, test.compile(), test.unwinds)
+            quick = test.at_root(path[0]) if len(path) == 1 else None
+            return _at_path(path, test.compile(), test.unwinds) if quick is None else quick
 
 
 def truthy(value: Any) -> bool:

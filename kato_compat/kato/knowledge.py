@@ -98,7 +98,10 @@ class KnowledgeBase:
         Raises `TypeError` and `ValueError` for arguments of other forms, `OperationFailure` where a key that is to be
         changed holds something else, and pymongo's connection errors.
         """
-        return self._run([lesson(pattern_data, emotives, metadata)])[0]
+        ((new,), due) = self._learn([lesson(pattern_data, emotives, metadata)])
+        if due:
+            self.flush()
+        return new
 
     def learn_patterns(self, patterns: Iterable[Any]) -> int:
         """Learn many patterns; how many were new.
@@ -108,19 +111,28 @@ class KnowledgeBase:
         it is. What precedes an item that is no pattern is learned before the `TypeError` is raised.
         """
         new = 0
-        under_way: Future[list[bool]] | None = None
-        # The next block is read and encoded while the stores work on this one; there is never a second one on its way.
-        with ThreadPoolExecutor(1, "learn_patterns") as executor:
-            try:
-                for block in _blocks(patterns):
-                    if under_way is not None:
-                        new += sum(under_way.result())
-                    under_way = executor.submit(self._run, block)
-            except BaseException:
+        under_way: Future[tuple[list[bool], bool]] | None = None
+        moving: Future[int] | None = None
+        # The next block is read and encoded while the stores work on this one, and rows move beside; there is never a
+        # second block, or a second flush, on its way.
+        with ThreadPoolExecutor(2, "learn_patterns") as executor:
+            for block in _blocks(patterns):
                 if under_way is not None:
-                    under_way.result()
-                raise
-            return new + (sum(under_way.result()) if under_way is not None else 0)
+                    flags, due = under_way.result()
+                    new += sum(flags)
+                    if due and (moving is None or moving.done()):
+                        if moving is not None:
+                            moving.result()
+                        moving = executor.submit(self.flush)
+                under_way = executor.submit(self._learn, block)
+            if moving is not None:
+                moving.result()
+        if under_way is not None:
+            flags, due = under_way.result()
+            new += sum(flags)
+            if due:
+                self.flush()
+        return new
 
     def get_pattern(self, name: str) -> Document | None:
         """The document of a pattern as `patterns_kb` has it, without its `_id`; None if there is none."""
@@ -149,16 +161,15 @@ class KnowledgeBase:
         self._since = None
         return self.client.deployment.run(_flush(self._learner))
 
-    def _run(self, lessons: list[Lesson]) -> list[bool]:
-        deployment = self.client.deployment
-        new, waiting = deployment.run(self._learner.learn(lessons))
-        if waiting:
-            since, now = self._since, time.monotonic()
-            if since is None:
-                self._since = since = now
-            if self.write_through or waiting >= WAITING or now - since >= SECONDS:
-                self.flush()
-        return new
+    def _learn(self, lessons: list[Lesson]) -> tuple[list[bool], bool]:
+        """Learn a block: for each lesson whether its pattern is new, and whether it is time to flush."""
+        new, waiting = self.client.deployment.run(self._learner.learn(lessons))
+        if not waiting:
+            return new, False
+        since, now = self._since, time.monotonic()
+        if since is None:
+            self._since = since = now
+        return new, self.write_through or waiting >= WAITING or now - since >= SECONDS
 
 
 def learner(deployment: Deployment, kb_id: str, persistence: int) -> Learner | MemoryLearner:

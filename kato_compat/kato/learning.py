@@ -1,4 +1,4 @@
-"""Learning on ClickHouse and Redis: flows around the atomic steps of `kato.script`.
+"""Learning on ClickHouse and Redis: flows around the atomic steps of `kato.script` and `kato.forgetting`.
 
 A pattern or symbol whose document lives on the document side of its collection (because its mapping cannot hold it)
 is changed there, by compare-and-swap, right after the atomic step, which then leaves its keys alone; all other
@@ -16,8 +16,9 @@ from kato_compat.execute.table import TableStorage
 from kato_compat.execute.writing import pause
 from kato_compat.ir.requests import Argument, Call, Flow, NextBlock, OpenScan, Pipeline
 from kato_compat.kato.change import counted, counts_of, emotives_of, incremented, learned, times_of, without
+from kato_compat.kato.forgetting import FORGET
 from kato_compat.kato.lesson import Entry, Lesson, encode_row
-from kato_compat.kato.script import COUNT, FORGET, LEARN
+from kato_compat.kato.script import COUNT, LEARN
 from kato_compat.mapping.field import dumps
 from kato_compat.mapping.keys import CATALOGUE, entry, kato
 from kato_compat.parse.expression import Context

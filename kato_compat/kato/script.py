@@ -1,85 +1,9 @@
-"""The atomic steps of learning: one Lua script for learning a block of patterns, one for forgetting a pattern.
-
-Redis runs a script alone but does not take back what it did before an error (Redis manual: Scripting with Lua). So
-both keep a list of what undoes each of their writes; on any error (a key of the wrong type, a counter that is no
-integer) they undo, latest first, and then return the error: a step is made whole or not at all. Data reach them as
-KEYS and ARGV only.
-"""
+"""The atomic step of learning, a Lua script (see `kato.lua`), and that of a single counter."""
 
 from typing import Final
 
 from kato_compat.ir.requests import Script
-
-#: What both scripts begin with: reads of many keys, counters, and the list of what undoes each write.
-_COMMON: Final = """
-local prefix, hashes = ARGV[1], ARGV[2] == 'hashes'
-local undo = {}
-
-local function undone_by(...) undo[#undo + 1] = {...} end
-
-local function fail(key, reason)
-  error({err = 'ERR ' .. key .. ' ' .. reason .. '; repair or delete that key'})
-end
-
--- The replies of a command with many arguments, some at a time: Lua cannot unpack any number.
-local function gather(head, names)
-  local found = {}
-  for start = 1, #names, 1000 do
-    local words = {unpack(head)}
-    for i = start, math.min(start + 999, #names) do words[#words + 1] = names[i] end
-    local replies = redis.call(unpack(words))
-    for i = 1, #replies do found[#found + 1] = replies[i] end
-  end
-  return found
-end
-
-local function put(key, field, value, before)
-  redis.call('HSET', key, field, value)
-  if before then undone_by('HSET', key, field, before) else undone_by('HDEL', key, field) end
-end
-
-local function drop(key)
-  local held = redis.call('DUMP', key)
-  if held then
-    redis.call('DEL', key)
-    undone_by('RESTORE', key, 0, held, 'REPLACE')
-  end
-end
-
--- A double in the fewest digits that read back as the same one.
-local function number(value)
-  if value ~= value or value == math.huge or value == -math.huge then return nil end
-  for digits = 15, 17 do
-    local text = string.format('%.' .. digits .. 'g', value)
-    if tonumber(text) == value then return text end
-  end
-end
-
-local function affinity(symbol, emotive)
-  local key = prefix .. 'affinity:' .. symbol
-  local held = redis.call('HGET', key, emotive)
-  local value = tonumber(held or 0)
-  if not value then fail(key, 'does not hold a number') end
-  return key, held, value
-end
-
-local function symbol_keys(symbol)
-  return prefix .. 'symbol:freq:' .. symbol, prefix .. 'symbol:pmf:' .. symbol
-end
-
-local function newest(key)
-  return redis.call('ZREVRANGE', key, 0, 0, 'WITHSCORES')[2] or ''
-end
-
-local function whole(work)
-  local done, result = pcall(work)
-  if done then return result end
-  for i = #undo, 1, -1 do redis.pcall(unpack(undo[i])) end
-  -- Redis gives the error as a table, Valkey as its text; one that Lua found itself has no code before it.
-  local text = type(result) == 'table' and result.err or tostring(result)
-  return {err = string.match(text, '^%u+ ') and text or 'ERR ' .. text}
-end
-"""
+from kato_compat.kato.lua import COMMON
 
 #: Learn a block. KEYS: pending rows, gone marks, index of symbols, order of the documents beside the patterns, order
 #: of those beside the symbols, catalogue of collections. ARGV: the keys' prefix, the layout, the persistence, what
@@ -92,7 +16,7 @@ end
 #: scores, if documents have come beside since they were looked up, and nothing was done.
 LEARN: Final = Script(
     "learn",
-    _COMMON
+    COMMON
     + """
 local persistence = tonumber(ARGV[3])
 
@@ -434,124 +358,6 @@ return whole(function()
   write()
   reply[1] = redis.call('HLEN', KEYS[1])
   return reply
-end)
-""",
-)
-
-#: Forget a pattern. KEYS: pending rows, rows on the move, gone marks, index of symbols. ARGV: the keys' prefix, the
-#: layout, the pattern's name, and JSON ``{s: symbols, n: their counts, o: whether each has its document beside,
-#: f: the frequency as read or false, w: the window as read or false, e: [[emotive, value] ..] to take from the
-#: affinities, r: the beginnings of the pattern's keys, d: whether the pattern's document is beside}``, then the
-#: pending row as read (empty: none). Counters do not fall below zero; a symbol of which nothing is left is removed.
-#: Reply: 1, or 0 if the pattern is no longer what was read, and nothing was done.
-FORGET: Final = Script(
-    "forget",
-    _COMMON
-    + """
-local name = ARGV[3]
-
-local function decrease(key, amount)
-  local held = redis.call('GET', key)
-  if not held then return 0 end
-  local reply = redis.pcall('DECRBY', key, amount)
-  if type(reply) == 'table' then error({err = reply.err .. ' (key ' .. key .. ')'}) end
-  undone_by('SET', key, held)
-  if reply < 0 then
-    redis.call('SET', key, 0)
-    return 0
-  end
-  return reply
-end
-
-local function decrease_field(key, field, amount)
-  local held = redis.call('HGET', key, field)
-  if not held then return 0 end
-  local value = redis.call('HINCRBY', key, field, -amount)
-  undone_by('HSET', key, field, held)
-  if value < 0 then
-    redis.call('HSET', key, field, 0)
-    return 0
-  end
-  return value
-end
-
-local function remove_field(key, field)
-  local held = redis.call('HGET', key, field)
-  if held then
-    redis.call('HDEL', key, field)
-    undone_by('HSET', key, field, held)
-  end
-end
-
-return whole(function()
-  local given = cjson.decode(ARGV[4])
-  if not given.d then
-    if redis.call('GET', prefix .. 'frequency:' .. name) ~= given.f then return 0 end
-    if (redis.call('HGET', KEYS[1], name) or '') ~= ARGV[5] then return 0 end
-    local key = prefix .. 'emotives:' .. name
-    if redis.call('TYPE', key).ok ~= 'hash' and redis.call('GET', key) ~= given.w then return 0 end
-  end
-  local times = tonumber(given.t)
-  local tokens = 0
-  for i, symbol in ipairs(given.s) do
-    local count = given.n[i]
-    tokens = tokens + count
-    local key = prefix .. 'symbol_to_patterns:' .. symbol
-    if redis.call('SREM', key, name) > 0 then undone_by('SADD', key, name) end
-    if not given.o[i] then
-      local left
-      if hashes then
-        left = decrease_field(prefix .. 'symbols:freq', symbol, times * count)
-        left = left + decrease_field(prefix .. 'symbols:pmf', symbol, 1)
-      else
-        local frequency, membership = symbol_keys(symbol)
-        left = decrease(frequency, times * count) + decrease(membership, 1)
-      end
-      if left == 0 then
-        if hashes then
-          remove_field(prefix .. 'symbols:freq', symbol)
-          remove_field(prefix .. 'symbols:pmf', symbol)
-        else
-          local frequency, membership = symbol_keys(symbol)
-          drop(frequency)
-          drop(membership)
-        end
-        drop(prefix .. 'affinity:' .. symbol)
-        local score = redis.call('ZSCORE', KEYS[4], symbol)
-        if score then
-          redis.call('ZREM', KEYS[4], symbol)
-          undone_by('ZADD', KEYS[4], score, symbol)
-        end
-      else
-        for _, pair in ipairs(given.e) do
-          local where, text, value = affinity(symbol, pair[1])
-          if text then
-            local rest = number(value - pair[2])
-            if not rest then fail(where, 'would hold no finite number') end
-            if tonumber(rest) == 0 then
-              redis.call('HDEL', where, pair[1])
-              undone_by('HSET', where, pair[1], text)
-            else
-              put(where, pair[1], rest, text)
-            end
-          end
-        end
-      end
-    end
-  end
-  decrease(prefix .. 'global:total_pattern_frequencies', times)
-  decrease(prefix .. 'global:total_symbol_frequencies', times * tokens)
-  decrease(prefix .. 'global:total_unique_patterns', 1)
-  decrease(prefix .. 'global:total_symbols_in_patterns_frequencies', #given.s)
-  if not given.d then
-    for _, start in ipairs(given.r) do drop(prefix .. start .. ':' .. name) end
-    remove_field(KEYS[1], name)
-    remove_field(KEYS[2], name)
-    local mark = redis.call('ZSCORE', KEYS[3], name)
-    redis.call('ZADD', KEYS[3], 0, name)
-    if mark then undone_by('ZADD', KEYS[3], mark, name) else undone_by('ZREM', KEYS[3], name) end
-  end
-  return 1
 end)
 """,
 )

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -205,7 +206,7 @@ def scans(client: MongoClient) -> int:
 
 
 def test_only_data_of_others_cost_a_scan(
-    clients: dict[str, MongoClient], kb_id: str, caplog: pytest.LogCaptureFixture
+    clients: dict[str, MongoClient], embedded_path: Path, kb_id: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = clients["counters"]
     before = scans(client)
@@ -221,7 +222,7 @@ def test_only_data_of_others_cost_a_scan(
     engines_of(client).redis.pipeline(
         (("DEL", f"kato_compat:{{{kb_id}/symbols_kb}}:meta", f"kato_compat:{{{kb_id}/symbols_kb}}:index"),)
     )
-    with MongoClient(client._init_arguments["host"]) as later, caplog.at_level(logging.INFO, "kato_compat"):
+    with MongoClient(f"embedded://{embedded_path}") as later, caplog.at_level(logging.INFO, "kato_compat"):
         assert later[kb_id]["symbols_kb"].count_documents({}) == 4
         assert scans(client) > before
         assert "from 4 existing keys" in caplog.text

@@ -9,7 +9,7 @@ from bson.regex import Regex
 
 from kato_compat.errors import fail
 from kato_compat.ir.filter import FieldOperator, FilterScope
-from kato_compat.ir.predicate import NEVER, AtPath, Not, Predicate, Test, ValueTest
+from kato_compat.ir.predicate import NEVER, AtPath, DocumentTest, Not, Predicate, Test, ValueTest
 from kato_compat.ir.registry import register
 from kato_compat.ir.spec import Example, Kind, Spec
 from kato_compat.operators.query import match, push
@@ -51,6 +51,10 @@ class Eq(Test, FieldOperator):
     def compile(self) -> ValueTest:
         """See `Test.compile`."""
         return match.equals(self.operand, self.collation)
+
+    def at_root(self, name: str) -> DocumentTest | None:
+        """See `Test.at_root`."""
+        return match.root_equals(name, self.operand) if self.collation is None else None
 
     def push(self, column: Column) -> Pushed | None:
         """See `Test.push`: exact on every column."""
@@ -99,6 +103,10 @@ class Range(Test, FieldOperator):
     def compile(self) -> ValueTest:
         """See `Test.compile`."""
         return match.within(type(self).compares, self.operand, self.collation)
+
+    def at_root(self, name: str) -> DocumentTest | None:
+        """See `Test.at_root`."""
+        return match.root_within(name, self.operand, self.compile()) if self.collation is None else None
 
     def push(self, column: Column) -> Pushed | None:
         """See `Test.push`: exact on strings and numbers."""

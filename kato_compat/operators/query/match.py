@@ -12,7 +12,7 @@ from bson.max_key import MaxKey
 from bson.min_key import MinKey
 from bson.objectid import ObjectId
 
-from kato_compat.ir.predicate import ValueTest
+from kato_compat.ir.predicate import DocumentTest, ValueTest
 from kato_compat.values.collation import Collation
 from kato_compat.values.equality import equality_key
 from kato_compat.values.missing import MISSING
@@ -61,7 +61,7 @@ def equals(operand: Any, collation: Collation | None = None) -> ValueTest:
         return lambda value: bracket(value) == own and equality(value) == wanted
     if kind is str or kind is ObjectId:
         # No value of another type equals these in Python either.
-        return lambda value: bool(value == operand)
+        return lambda value: value == operand
     if is_number(operand):
         return _equals_number(operand)
     if operand is True or operand is False:
@@ -162,6 +162,33 @@ def _numbers(compares: Comparison, operand: Any) -> ValueTest:
     if compares is operator.lt:
         return lambda value: value < number if type(value) in _ORDERED_NUMBERS else other(value)
     return lambda value: value <= number if type(value) in _ORDERED_NUMBERS else other(value)
+
+
+def root_equals(name: str, operand: Any) -> DocumentTest | None:
+    """`equals` of a string or an ObjectId for a root field, its array's elements included; None for other operands.
+
+    No value of another type equals these in Python either, so that `in` looks through an array as the server does.
+    """
+    if type(operand) not in (str, ObjectId):
+        return None
+
+    def test(document: dict[str, Any]) -> bool:
+        value = document.get(name)
+        return value == operand or (type(value) is list and operand in value)
+
+    return test
+
+
+def root_within(name: str, operand: Any, test: ValueTest) -> DocumentTest | None:
+    """`within` of a number for a root field, its array's elements included; None for other operands."""
+    if not is_number(operand) or is_nan(operand):
+        return None
+
+    def within_root(document: dict[str, Any]) -> bool:
+        value = document.get(name)
+        return any(map(test, value)) if type(value) is list else test(value)
+
+    return within_root
 
 
 def above(operand: Any) -> ValueTest:
