@@ -1,93 +1,14 @@
-"""Where mongomock 4.3 is known to answer otherwise than MongoDB: the written list.
-
-An entry excuses one kind of disagreement and no other:
-
-- `Refusal`: mongomock raised, and its message names what it has not built or does not expect. MongoDB answers.
-- `Silence`: MongoDB refuses with one of these codes, for one of these operators; mongomock answers.
-- `Relation`: both answered, and mongomock's answer is a known transformation of the right one.
-- `Cause`: both answered, and some of the documents have what mongomock is wrong on. Without them, the same question is
-  asked again, and the answers must agree.
-
-A disagreement that no entry excuses is an error: ours, or one that must be written down here with its reason.
-"""
+"""Where mongomock 4.3 is known to answer otherwise than MongoDB: the written list (see `divergences`)."""
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 from bson.int64 import Int64
 from bson.regex import Regex
 
-from conformance import mongomock_causes as causes
-from conformance.mongomock_causes import Document, names, nodes, under, uses
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back: a result, or an error with our `code`, or the class and message of mongomock's exception."""
-
-    result: Any = None
-    failed: bool = False
-    code: int | None = None
-    raised: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """mongomock raised `raised`, with a message that `message` matches, and so gave no answer.
-
-    `unbuilt`: it says that it has not built what was asked, whether or not MongoDB would refuse it, too.
-    """
-
-    name: str
-    reason: str
-    raised: str
-    message: str
-    uses: tuple[str, ...] = ()
-    unbuilt: bool = False
-
-    def excuses(self, query: Any, theirs: Answer) -> bool:
-        """Whether `theirs` is that exception, and the query has one of the names `uses` in it, if any are given."""
-        matched = re.search(f"^({self.raised}): .*({self.message})", theirs.raised, re.S) is not None
-        return theirs.failed and matched and (not self.uses or uses(query, *self.uses))
-
-
-@dataclass(frozen=True, slots=True)
-class Silence:
-    """MongoDB refuses with one of `codes` what has one of the names `uses` in it; mongomock answers."""
-
-    name: str
-    reason: str
-    codes: tuple[int, ...]
-    uses: tuple[str, ...]
-
-    def excuses(self, query: Any, ours: Answer, theirs: Answer) -> bool:
-        """Whether we refused with one of the codes, and mongomock answered."""
-        refused = ours.failed and ours.code in self.codes and not theirs.failed
-        return refused and not names(query).isdisjoint(self.uses)
-
-
-@dataclass(frozen=True, slots=True)
-class Relation:
-    """`holds` of the query, the right result and mongomock's, if the latter is wrong in the known way."""
-
-    name: str
-    reason: str
-    holds: Callable[[Any, Any, Any], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """`affects` of a document and the query, if the document has what mongomock is wrong on."""
-
-    name: str
-    reason: str
-    affects: Callable[[Document, Any], bool]
-
-
-Divergence: TypeAlias = Refusal | Silence | Relation | Cause
-
+from conformance import causes
+from conformance.causes import nodes, under, uses
+from conformance.divergences import Cause, Refusal, Relation, Silence
 
 REFUSALS: Final = (
     Refusal("not built", "mongomock says that it has not built it.", "NotImplementedError", "", unbuilt=True),
@@ -208,7 +129,7 @@ SILENCES: Final = (
         "A filter is checked before a document is read.",
         (2, 9, 51091, 51108),
         (
-            "$bitsAllSet",
+            "$and", "$sampleRate", "$bitsAllSet",
             "$bitsAllClear",
             "$bitsAnySet",
             "$bitsAnyClear",
@@ -219,6 +140,7 @@ SILENCES: Final = (
             "$options",
         ),
     ),
+    Silence("ambiguous paths", "A sort by a number that is an index and a name is an error.", (16746,), ("sort", "$sort")),
     Silence(
         "updates",
         "Paths of an update do not meet, lead through documents, and have a match for their dollar.",

@@ -1,6 +1,10 @@
 """Wrong answers, made of right ones: what a comparison is worth is how many of them it finds."""
 
+from collections.abc import Callable
 from typing import Any
+
+from conformance.differential import Ask, Question, ours
+from conformance.divergences import Answer
 
 
 def altered(value: Any) -> Any:
@@ -41,3 +45,13 @@ def shortened(value: Any) -> Any:
     if isinstance(value, list):
         return value[:-1] or [{"_id": "mutant"}]
     return altered(value)
+
+
+def wrong(mutate: Callable[[Any], Any]) -> Ask:
+    """Our answers, made wrong: an error is a result, and a result another one."""
+
+    def ask(question: Question) -> Answer:
+        right = ours(question)
+        return Answer([{"_id": "mutant"}] if right.failed else mutate(right.result))
+
+    return ask

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, note
 from hypothesis import strategies as st
 
+from conformance.differential import Compared, Verdict, compare, compare_case
 from conformance.generators import documents, filters, sorts
-from conformance.mongomock_differential import Compared, Question, Verdict, compare, compare_case, ours
-from conformance.mongomock_divergences import CAUSES, REFUSALS, RELATIONS, SILENCES, Answer
-from conformance.mutants import altered, shortened
+from conformance.mongomock_differential import MONGOMOCK
+from conformance.mongomock_divergences import CAUSES, REFUSALS, RELATIONS, SILENCES
+from conformance.mutants import altered, shortened, wrong
 from conformance.plain import plain_documents, plain_filters, plain_finds, plain_pipelines, plain_updates
 from conformance.profile import examples
 from conformance.runner import load
@@ -25,31 +26,21 @@ _SEEN: Final[dict[str, Counter[str]]] = {}
 
 
 def _check(name: str, rows: Documents, method: str, arguments: dict[str, Any]) -> None:
-    compared = compare(rows, method, arguments)
+    compared = compare(MONGOMOCK, rows, method, arguments)
     note(repr(compared))
     assert compared.verdict is not Verdict.WRONG, f"not on the list: {compared!r}"
     seen = _SEEN.setdefault(name, Counter())
     seen[compared.verdict.value] += 1
     if compared.verdict is not Verdict.UNANSWERED:
-        mutant = compare(rows, method, arguments, ask=_wrong(altered if seen.total() % 2 else shortened))
+        mutant = compare(MONGOMOCK, rows, method, arguments, ask=wrong(altered if seen.total() % 2 else shortened))
         seen["found"] += mutant.verdict is Verdict.WRONG
-
-
-def _wrong(mutate: Callable[[Any], Any]) -> Callable[[Question], Answer]:
-    """Our answers, made wrong: an error is a result, and a result another one."""
-
-    def ask(question: Question) -> Answer:
-        right = ours(question)
-        return Answer([{"_id": "mutant"}] if right.failed else mutate(right.result))
-
-    return ask
 
 
 @pytest.fixture(scope="module")
 def compared_cases() -> list[Compared]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return [compare_case(case) for case in load()]
+        return [compare_case(MONGOMOCK, case) for case in load()]
 
 
 def test_cases(compared_cases: list[Compared]) -> None:
@@ -75,7 +66,7 @@ def test_wrong_answers_to_cases_are_found(
         for case, compared in zip(load(), compared_cases, strict=True)
         if compared.verdict is not Verdict.UNANSWERED
     ]
-    found = [compare_case(case, _wrong(mutate)).verdict is Verdict.WRONG for case in cases]
+    found = [compare_case(MONGOMOCK, case, wrong(mutate)).verdict is Verdict.WRONG for case in cases]
     assert len(found) >= 390
     assert sum(found) / len(found) >= floor
 

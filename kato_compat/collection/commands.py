@@ -30,17 +30,17 @@ _GENERIC: Final = frozenset(
     }
 )
 
-_OBJECT: Final = (Mapping,)
-_NUMBERS: Final = (int, float, Decimal128)
-#: The Python types of values that fields of commands may have.
-_EXPECTED: Final[dict[str, tuple[type, ...]]] = {
-    **dict.fromkeys(("filter", "query", "sort", "projection", "collation", "let", "min", "max", "cursor"), _OBJECT),
-    **dict.fromkeys(("skip", "limit", "batchSize", "scale"), _NUMBERS),
-    "pipeline": (list, tuple),
-    "key": (str,),
+_OBJECT: Final[tuple[type, ...]] = (Mapping,)
+_NUMBER: Final[tuple[type, ...]] = (int, float, Decimal128)
+#: The Python types of values that fields of commands may have, and what messages call them.
+_EXPECTED: Final[dict[str, tuple[tuple[type, ...], str]]] = {
+    **dict.fromkeys(
+        ("filter", "query", "sort", "projection", "collation", "let", "min", "max", "cursor"), (_OBJECT, "object")
+    ),
+    **dict.fromkeys(("skip", "limit", "batchSize", "scale"), (_NUMBER, "number")),
+    "pipeline": ((list, tuple), "array"),
+    "key": ((str,), "string"),
 }
-#: What messages call them.
-_SHOWN: Final = {_OBJECT: "object", _NUMBERS: "number", (list, tuple): "array", (str,): "string"}
 
 
 def build_info() -> Document:
@@ -104,15 +104,18 @@ def _options(document: Document, *names: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in list(document.items())[1:]:
         if name in names:
-            expected = _EXPECTED.get(name)
-            if expected is not None:
+            if name in _EXPECTED:
                 if value is None:
                     # As for the server: a field that is not there.
                     continue
-                if not isinstance(value, expected) or isinstance(value, bool):
-                    shown = f"BSON field '{command}.{name}' is the wrong type '{type(value).__name__}'"
-                    raise fail(14, f"{shown}, expected type '{_SHOWN[expected]}'")
-                if expected is _NUMBERS:
+                kinds, shown = _EXPECTED[name]
+                if not isinstance(value, kinds) or isinstance(value, bool):
+                    raise fail(
+                        14,
+                        f"BSON field '{command}.{name}' is the wrong type '{type(value).__name__}', expected type "
+                        f"'{shown}'",
+                    )
+                if kinds is _NUMBER:
                     value = long_of(normalise_value(value))
             found[name] = value
         elif name not in _GENERIC:

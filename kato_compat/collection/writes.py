@@ -383,7 +383,8 @@ class Writes(Namespace):
             sort=sort,
         )
         raw = projection_document(projection, self.codec_options)
-        shape = parse_projection(raw, self._scope(let), find=True, predicate=write.predicate) if raw else None
+        scope = self._scope(let, collation(options.get("collation")))
+        shape = parse_projection(raw, scope, find=True, predicate=write.predicate) if raw else None
         return self._modify(Modify(write=write, projection=shape, new=return_document), hint, options)
 
     def _modify(self, command: Modify, hint: Any, options: Mapping[str, Any]) -> Any:

@@ -16,7 +16,7 @@ from kato_compat.execute.storage import Access, Placement, Plan, Reader, Storage
 from kato_compat.execute.union import BATCH, MappedPlan, MappedReader
 from kato_compat.ir.predicate import ALWAYS, And, AtPath, Predicate, conjunction
 from kato_compat.ir.requests import Command, Flow, Pipeline, alongside
-from kato_compat.mapping.field import Json, Raw, pairs
+from kato_compat.mapping.field import Raw
 from kato_compat.mapping.keys import CATALOGUE, kato, own
 from kato_compat.mapping.spec import CollectionSpec, Keys, Members, Singleton
 from kato_compat.plan.pin import pinned
@@ -164,7 +164,7 @@ class KeyedStorage(Storage):
         return lambda place: f"field {name!r} of {self.spec.key} {keys[place]!r} in {self.namespace}"
 
     def raws(self, keys: Sequence[str], names: Sequence[str]) -> Flow[dict[str, list[Raw]]]:
-        """The raw values of fields `names` of all `keys`, in one round trip (two where HASH values are found)."""
+        """The raw values of fields `names` of all `keys`, in one round trip (two where one is hidden)."""
         commands: list[Command] = []
         spans: list[tuple[str, int, int]] = []
         for name in names:
@@ -179,21 +179,14 @@ class KeyedStorage(Storage):
         for name, start, end in spans:
             field = self.spec.redis[name]
             found[name] = field.raws(keys, replies[start:end])
-            if isinstance(field, Json):
-                hidden.extend((name, key) for key in field.hidden(keys, replies[start:end]))
+            hidden.extend((name, key) for key in field.hidden(keys, replies[start:end]))
         if hidden:
-            asked = [self._json(name).key(self.kb_id, key) for name, key in hidden]
-            hashes = yield Pipeline(tuple(("HGETALL", each) for each in asked))
+            redis = self.spec.redis
+            answers = yield Pipeline(tuple(redis[name].ask(self.kb_id, key) for name, key in hidden))
             positions = {key: position for position, key in enumerate(keys)}
-            for (name, key), reply in zip(hidden, hashes, strict=True):
-                found[name][positions[key]] = pairs(reply) or None
+            for (name, key), reply in zip(hidden, answers, strict=True):
+                found[name][positions[key]] = redis[name].asked(reply)
         return found
-
-    def _json(self, name: str) -> Json:
-        field = self.spec.redis[name]
-        if not isinstance(field, Json):
-            raise TypeError(f"{name} is not a JSON field")
-        return field
 
     def by_ids(self, ids: Sequence[ObjectId]) -> Flow[tuple[str, ...]]:
         """The keys whose documents have one of `ids`."""

@@ -33,7 +33,7 @@ _FLUSH: Final[Document] = {"flush": "pending rows are moved to ClickHouse first"
 #: The SQL of a condition that no row meets.
 NEVER: Final = "0"
 
-#: Precomputed metrics of a pattern that go with it.
+#: Keys of a pattern that other programs compute; they go with it.
 _METRICS: Final = ("entropy", "normalized_entropy", "global_normalized_entropy", "tf_vector")
 
 _PENDING: Final = "pending"

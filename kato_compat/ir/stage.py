@@ -79,7 +79,7 @@ class Collections(Protocol):
         """All documents of a collection after `pipeline` run on `frame` (empty for one that does not exist)."""
 
     def replace_all(self, database: str, collection: str, documents: Documents) -> Flow[None]:
-        """Put `documents` in place of all that the collection holds, atomically for readers (`$out`)."""
+        """Put `documents` in place of all that the collection holds (`$out`); those without an `_id` get one."""
 
     def check_merge(self, database: str, collection: str, options: "MergeOptions") -> Flow[bool]:
         """Whether null and missing ``on`` values are allowed: the index that identifies documents holds them.

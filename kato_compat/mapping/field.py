@@ -37,6 +37,18 @@ class Field(ABC):
     def raws(self, keys: Sequence[str], replies: list[Any]) -> list[Raw]:
         """The raw values, one a key, from the replies to `reads`."""
 
+    def hidden(self, keys: Sequence[str], replies: list[Any]) -> list[str]:
+        """The keys for which the replies say nothing though there may be something: `ask` for each of them."""
+        return []
+
+    def ask(self, kb_id: str, key: str) -> Command:
+        """The command that reads one hidden value; an error reply where it is of a type that the field cannot have."""
+        raise NotImplementedError(f"{type(self).__name__} hides nothing")
+
+    def asked(self, reply: Any) -> Raw:
+        """The raw value of a reply to `ask`."""
+        raise NotImplementedError(f"{type(self).__name__} hides nothing")
+
     @abstractmethod
     def decode(self, raw: Raw, where: str) -> Any:
         """The field's value, `MISSING` for None. Raises 22 for a raw value that the field cannot have wrought."""
@@ -106,15 +118,26 @@ class Counter(Field):
 
     def reads(self, kb_id: str, keys: Sequence[str]) -> list[Command]:
         """See `Field.reads`."""
-        if not self.keyed:
-            return [("MGET", *[self.key(kb_id, key) for key in keys])]
         prefix = ":".join((kb_id, *self.parts, ""))
-        return [("MGET", *[(prefix + key).encode() for key in keys])]
+        names = [(prefix + key).encode() for key in keys] if self.keyed else [kato(kb_id, *self.parts)] * len(keys)
+        return [("MGET", *names), ("EXISTS", *names)]
 
     def raws(self, keys: Sequence[str], replies: list[Any]) -> list[Raw]:
         """See `Field.raws`."""
-        (values,) = replies
-        return list(values)
+        return list(replies[0])
+
+    def hidden(self, keys: Sequence[str], replies: list[Any]) -> list[str]:
+        """See `Field.hidden`: MGET gives nil for a key of another type too, GET raises."""
+        return _unread(keys, replies)
+
+    def ask(self, kb_id: str, key: str) -> Command:
+        """See `Field.ask`."""
+        return ("GET", self.key(kb_id, key))
+
+    def asked(self, reply: Any) -> Raw:
+        """See `Field.asked`."""
+        found: bytes | None = reply
+        return found
 
     def decode(self, raw: Raw, where: str) -> Any:
         """See `Field.decode`."""
@@ -208,12 +231,16 @@ class Json(Field):
         return list(replies[0])
 
     def hidden(self, keys: Sequence[str], replies: list[Any]) -> list[str]:
-        """The keys whose value may be a HASH (MGET gives nil for it, and yet it exists): ask `HGETALL` of them."""
-        values, existing = replies
-        given = sum(value is not None for value in values)
-        if existing == given:
-            return []
-        return [key for key, value in zip(keys, values, strict=True) if value is None]
+        """See `Field.hidden`: MGET gives nil for a HASH, and yet it exists."""
+        return _unread(keys, replies)
+
+    def ask(self, kb_id: str, key: str) -> Command:
+        """See `Field.ask`."""
+        return ("HGETALL", self.key(kb_id, key))
+
+    def asked(self, reply: Any) -> Raw:
+        """See `Field.asked`."""
+        return pairs(reply) or None
 
     def decode(self, raw: Raw, where: str) -> Any:
         """See `Field.decode`."""
@@ -300,6 +327,14 @@ class Floats(Field):
     def command(self) -> str:
         """See `Field.command`."""
         return "HGETALL"
+
+
+def _unread(keys: Sequence[str], replies: list[Any]) -> list[str]:
+    """The keys that MGET gave nil for, where EXISTS says that not all of them are absent."""
+    values, existing = replies
+    if existing == len(values) - values.count(None):
+        return []
+    return [key for key, value in zip(keys, values, strict=True) if value is None]
 
 
 def pairs(reply: Any) -> dict[bytes, bytes]:

@@ -183,10 +183,10 @@ def parse_update(
 ) -> Update:
     """The typed form of a document of update operators, or of an update pipeline (a list), of internal form.
 
-    `array_filters` define the identifiers of ``$[<identifier>]``, `collation` is that of comparisons. Raises
-    the server's coded errors, whether or not there are documents: 9 for an unknown operator, an operand that is no document and an unused or ambiguous
-    array filter; 40 for paths in conflict, 56 for an empty one, 72 for a stage that updates may not have; 2 and 14
-    for wrong operands.
+    `array_filters` define the identifiers of ``$[<identifier>]``, `collation` is that of comparisons. Raises the
+    server's coded errors, whether or not there are documents: 9 for an unknown operator, an operand that is no document
+    and an unused or ambiguous array filter; 40 for paths in conflict, 56 for an empty one, 72 for a stage that updates
+    may not have; 2 and 14 for wrong operands.
     """
     if isinstance(raw, list):
         if array_filters:

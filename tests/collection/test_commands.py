@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from bson.dbref import DBRef
+from bson.objectid import ObjectId
 from pymongo import IndexModel
 from pymongo.errors import CollectionInvalid, InvalidName, InvalidOperation, OperationFailure
 
@@ -149,6 +150,16 @@ def test_a_rename_that_fails_leaves_what_was_to_be_renamed(
     assert database.list_collection_names() == ["source"]
     assert list(source.find()) == [{"_id": number, "u": number} for number in range(3)]
     face_engines.drop_database(database.name)
+
+
+def test_documents_of_an_out_get_the_id_of_their_collection(things: Collection, database: Database) -> None:
+    database.source.insert_one({"name": "p", "pattern_data": [["x"]], "length": 1})
+    database.source.aggregate([{"$project": {"_id": 0}}, {"$out": things.name}])
+    (found,) = things.find()
+    assert list(found) == ["_id", "name", "pattern_data", "length"]
+    assert type(found["_id"]) is ObjectId
+    mapping = things.storage.spec
+    assert mapping is None or found["_id"] == mapping.identify("p")
 
 
 def test_counts_of_nothing(things: Collection) -> None:

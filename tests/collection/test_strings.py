@@ -142,3 +142,13 @@ def test_within_a_limit(words: Collection) -> None:
     ]
     for call, expected in calls:
         assert call() == expected
+
+
+@pytest.mark.parametrize("method", ["find_one_and_update", "find_one_and_delete"])
+def test_projections_of_find_and_modify_compare_by_the_collation(words: Collection, method: str) -> None:
+    """MongoDB manual: findAndModify, fields and collation."""
+    change: tuple[Any, ...] = ({"$set": {"seen": True}},) if method == "find_one_and_update" else ()
+    words.delete_many({})
+    words.insert_one({"_id": 1, "w": "a"})
+    shown = {"same": {"$eq": ["$w", "A"]}}
+    assert getattr(words, method)({"_id": 1}, *change, projection=shown, collation=EITHER) == {"_id": 1, "same": True}

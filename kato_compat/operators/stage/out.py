@@ -97,7 +97,7 @@ class _Replacing(FlowRunning):
     def push(self, batch: Documents) -> Flow[Documents]:
         """See `FlowRunning.push`."""
         yield from ()
-        self._held.extend(map(_with_id, batch))
+        self._held.extend(batch)
         return []
 
     def finish(self) -> Flow[Documents]:

@@ -1,4 +1,4 @@
-"""How known faults of mongomock are recognised: from a document and the query, or from both answers."""
+"""How known faults of other implementations are recognised: from a document and the query, or from both answers."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
