@@ -136,7 +136,7 @@ def _judge(
         if silence.excuses(question.arguments, left, right):
             return Verdict.EXCUSED, silence
     if left.failed or right.failed:
-        return Verdict.WRONG, None
+        return _without_causes(oracle, question, ask, failed=True)
     split = split_arrays(question) if oracle.splits else None
     if split is not None:
         right = joined(question, oracle.ask(split))
@@ -155,11 +155,14 @@ def _related(oracle: Oracle, question: Question, left: Answer, right: Answer) ->
     return next(holding, None)
 
 
-def _without_causes(oracle: Oracle, question: Question, ask: Ask) -> tuple[Verdict, Divergence | None]:
+def _without_causes(
+    oracle: Oracle, question: Question, ask: Ask, failed: bool = False
+) -> tuple[Verdict, Divergence | None]:
     """Ask again without the documents that have a cause; with all causes at once if no single one explains it."""
     held = [
         (cause, {index for index, row in enumerate(question.documents) if cause.affects(row, question.arguments)})
         for cause in oracle.causes
+        if cause.fails or not failed
     ]
     held = [(cause, affected) for cause, affected in held if affected]
     groups = [*held, (held[0][0], set().union(*(affected for _, affected in held)))] if held else []
@@ -230,5 +233,10 @@ def _ask(collection: Any, question: Question) -> Any:
     if question.method not in _READS:
         return [found, list(collection.find({}))]
     if question.method == "distinct" or (question.method == "find" and not question.arguments.get("sort")):
-        return sorted(found, key=repr)
+        return sorted(found, key=_rank)
     return found
+
+
+def _rank(value: Any) -> str:
+    """What results without an order are sorted by: their fields may be in any order."""
+    return repr(sorted((name, repr(item)) for name, item in value.items()) if isinstance(value, dict) else value)

@@ -75,11 +75,15 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """`affects` of a document and the query, if the document has what the other is wrong on."""
+    """`affects` of a document and the query, if the document has what the other is wrong on.
+
+    `fails`: one of both may refuse for it what the other answers.
+    """
 
     name: str
     reason: str
     affects: Callable[[Document, Any], bool]
+    fails: bool = False
 
 
 Divergence: TypeAlias = Refusal | Silence | Relation | Cause

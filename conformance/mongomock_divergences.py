@@ -129,7 +129,9 @@ SILENCES: Final = (
         "A filter is checked before a document is read.",
         (2, 9, 51091, 51108),
         (
-            "$and", "$sampleRate", "$bitsAllSet",
+            "$and",
+            "$sampleRate",
+            "$bitsAllSet",
             "$bitsAllClear",
             "$bitsAnySet",
             "$bitsAnyClear",
@@ -140,7 +142,12 @@ SILENCES: Final = (
             "$options",
         ),
     ),
-    Silence("ambiguous paths", "A sort by a number that is an index and a name is an error.", (16746,), ("sort", "$sort")),
+    Silence(
+        "keys of a sort",
+        "A number that is an index and a name, and two fields that are arrays, are errors.",
+        (16746, 2),
+        ("sort", "$sort"),
+    ),
     Silence(
         "updates",
         "Paths of an update do not meet, lead through documents, and have a match for their dollar.",
@@ -153,7 +160,6 @@ RELATIONS: Final = (
     Relation("missing in $map", "What is missing is null in the array.", causes.map_dropped),
     Relation("$strcasecmp", "Case is ignored, and missing is an empty string.", causes.computed(int, "$strcasecmp")),
     Relation("$not", "$not of missing is true.", causes.computed(bool, "$not")),
-    Relation("now", "$currentDate sets the time of the call.", causes.now),
     Relation(
         "arrays and letters",
         "An array may be a constant; \\w is ASCII.",

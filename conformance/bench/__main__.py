@@ -1,4 +1,4 @@
-"""The command: ``python -m conformance.bench [spine|evaluator|writes|all] [--patterns N] [--markdown FILE]``."""
+"""The command: ``python -m conformance.bench [GROUP] [--patterns N] [--markdown FILE]``."""
 
 import argparse
 import platform
@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from conformance.bench.evaluator import evaluator
+from conformance.bench.flatten import flatten
 from conformance.bench.measure import BUDGET
 from conformance.bench.spine import spine
 from conformance.bench.writes import writes
 
-GROUPS = ("spine", "evaluator", "writes")
+GROUPS = ("spine", "evaluator", "flatten", "writes")
 
 
 def main(arguments: Sequence[str] | None = None, say: Callable[[str], Any] = print) -> str:
@@ -28,6 +29,7 @@ def main(arguments: Sequence[str] | None = None, say: Callable[[str], Any] = pri
     runs: dict[str, Callable[[], str]] = {
         "spine": lambda: spine(given.patterns, given.seconds, say),
         "evaluator": lambda: evaluator(given.documents, given.seconds, say),
+        "flatten": lambda: flatten(min(20_000, given.patterns), given.seconds, say),
         "writes": lambda: writes(given.writes, given.seconds, say),
     }
     tables = []

@@ -145,10 +145,13 @@ class EngineDeployment(Deployment):
         return True
 
     def names(self, database: str | None = None) -> Flow[list[tuple[str, str]]]:
-        """See `Deployment.names`: what was created or written through this library, and what is in ClickHouse."""
+        """See `Deployment.names`: what was created or written through this library, and what others wrote.
+
+        Of all databases those are known that have a collection of the first kind, or rows in ClickHouse.
+        """
         found = yield from self._known(database)
-        for kb_id in sorted({name for name, _ in found}):
-            # Data of others have no entry in the catalogue of collections: a knowledge base that has some has them.
+        for kb_id in sorted({name for name, _ in found}) if database is None else (database,):
+            # Data of others have no entry in the catalogue of collections: they are looked for.
             for spec in self.catalogue:
                 storage = self.storage(kb_id, spec.name)
                 if (kb_id, spec.name) not in found and isinstance(storage, MappedStorage):

@@ -7,7 +7,7 @@ from typing import Any
 from kato_compat.execute.pipeline import ListReader, PipelineReader
 from kato_compat.execute.storage import Access, Plan, Reader, Storage
 from kato_compat.ir.expression import Frame
-from kato_compat.ir.predicate import ALWAYS, And, Predicate, compile_predicate
+from kato_compat.ir.predicate import ALWAYS, And, Predicate, compile_selection
 from kato_compat.ir.projection import Projection
 from kato_compat.ir.requests import Flow
 from kato_compat.ir.stage import Environment, Stage
@@ -35,14 +35,14 @@ class Matching:
     def __init__(self, reader: Reader, plan: Plan, frame: Frame | None = None) -> None:
         self._reader = reader
         terms = plan.residual.terms if isinstance(plan.residual, And) else (plan.residual,)
-        self._tests = [compile_predicate(term, frame) for term in terms if term != ALWAYS]
+        self._selections = [compile_selection(term, frame) for term in terms if term != ALWAYS]
 
     def fetch(self) -> Flow[Documents | None]:
         """The next batch of matching documents, None at the end."""
         batch = yield from self._reader.documents()
         if batch is not None:
-            for test in self._tests:
-                batch = list(filter(test, batch))
+            for select in self._selections:
+                batch = select(batch)
         return batch
 
     def close(self) -> Flow[None]:

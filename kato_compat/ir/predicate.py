@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 DocumentTest: TypeAlias = Callable[[dict[str, Any]], bool]
 ValueTest: TypeAlias = Callable[[Any], bool]
+#: Documents to those of them that match, in their order.
+Selection: TypeAlias = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
 
 
 class Test(ABC):
@@ -40,6 +42,10 @@ class Test(ABC):
 
     def at_root(self, name: str) -> "DocumentTest | None":
         """`compile`, unwinding included, for the root field `name` of a document; None where that gains nothing."""
+        return None
+
+    def select(self, name: str) -> "Selection | None":
+        """`at_root` for a list of documents at once, the ones that pass; None where that gains nothing."""
         return None
 
     def push(self, column: "Column") -> "Pushed | None":
@@ -140,6 +146,16 @@ def compile_predicate(node: Predicate, frame: "Frame | None" = None) -> Document
         case AtPath(path, test):
             quick = test.at_root(path[0]) if len(path) == 1 else None
             return _at_path(path, test.compile(), test.unwinds) if quick is None else quick
+
+
+def compile_selection(node: Predicate, frame: "Frame | None" = None) -> Selection:
+    """`compile_predicate` for a list of documents at once: no call for each of them where a test has a quicker way."""
+    if isinstance(node, AtPath) and len(node.path) == 1:
+        quick = node.test.select(node.path[0])
+        if quick is not None:
+            return quick
+    test = compile_predicate(node, frame)
+    return lambda documents: list(filter(test, documents))
 
 
 def truthy(value: Any) -> bool:

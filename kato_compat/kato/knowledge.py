@@ -42,9 +42,7 @@ class KnowledgeBase:
     `ConfigurationError` where the client's catalogue maps KATO's collections otherwise.
     """
 
-    def __init__(
-        self, client: "MongoClient", kb_id: str, persistence: int = 7, *, write_through: bool = False
-    ) -> None:
+    def __init__(self, client: "MongoClient", kb_id: str, persistence: int = 7, *, write_through: bool = False) -> None:
         if isinstance(persistence, bool) or not isinstance(persistence, int):
             raise TypeError(f"persistence must be an int, not {type(persistence).__name__}")
         if persistence < 1:

@@ -16,7 +16,6 @@ from bson.int64 import Int64
 from bson.objectid import ObjectId
 
 from kato_compat.errors import fail, refused
-from kato_compat.ir.expression import Frame
 from kato_compat.parse.expression import Context
 from kato_compat.values.collation import Collation
 from kato_compat.values.missing import MISSING
@@ -49,8 +48,8 @@ class Sort:
     collation: Collation | None = None
     natural: int = 1
 
-    def compile(self, frame: Frame | None = None) -> "SortRunner":
-        """What sorts documents, and gives keys. `frame` is not used: a pattern has no expressions."""
+    def compile(self) -> "SortRunner":
+        """What sorts documents, and gives keys."""
         return SortRunner(self)
 
     @property

@@ -10,6 +10,7 @@ from pymongo import IndexModel
 from pymongo.errors import CollectionInvalid, InvalidName, InvalidOperation, OperationFailure
 
 from kato_compat import Collection, Database, MongoClient
+from kato_compat.execute.deployment import EngineDeployment
 
 
 def code(call: Any) -> int | None:
@@ -160,6 +161,21 @@ def test_documents_of_an_out_get_the_id_of_their_collection(things: Collection, 
     assert type(found["_id"]) is ObjectId
     mapping = things.storage.spec
     assert mapping is None or found["_id"] == mapping.identify("p")
+
+
+def test_what_others_wrote_to_redis_only_is_listed_and_dropped(
+    face_engines: MongoClient, fresh_name: Callable[[], str]
+) -> None:
+    assert isinstance(face_engines.deployment, EngineDeployment)
+    redis = face_engines.deployment.redis
+    name, other = fresh_name(), fresh_name()
+    for kb_id in (name, other):
+        keys = [f"{kb_id}:{rest}" for rest in ("global:total_symbol_frequencies", "symbol:freq:a", "symbol:pmf:a")]
+        redis.pipeline(tuple(("SET", key, 3) for key in keys))
+    assert face_engines[name].list_collection_names() == ["metadata", "symbols_kb"]
+    face_engines.drop_database(name)
+    assert redis.pipeline((("KEYS", f"*{name}*"), ("EXISTS", *keys))) == [[], 3]
+    face_engines.drop_database(other)
 
 
 def test_counts_of_nothing(things: Collection) -> None:

@@ -23,9 +23,7 @@ NAME = name_of(PATTERN)
         {"name": NAME, "pattern_data": PATTERN, "length": 3, "frequency": 4.0, "emotives": {}, "metadata": {}},
     ],
 )
-def test_a_pattern_beside_is_known(
-    document: dict[str, Any], unique: bool, client: MongoClient, kb_id: str
-) -> None:
+def test_a_pattern_beside_is_known(document: dict[str, Any], unique: bool, client: MongoClient, kb_id: str) -> None:
     knowledge = KnowledgeBase(client, kb_id)
     if unique:
         knowledge.patterns_kb.create_index("name", unique=True)

@@ -21,9 +21,7 @@ TIMES, COUNT = 2, 40
 
 
 @pytest.mark.parametrize("layout", ["counters", "hashes"])
-def test_two_threads_in_two_processes(
-    layout: str, clickhouse_http: ChdbHttp, valkey: ValkeyServer, kb_id: str
-) -> None:
+def test_two_threads_in_two_processes(layout: str, clickhouse_http: ChdbHttp, valkey: ValkeyServer, kb_id: str) -> None:
     program = Path(__file__).parent / "learnprocess.py"
     arguments = [clickhouse_http.url(), valkey.url, kb_id, layout, str(TIMES), str(COUNT)]
     processes = [

@@ -84,9 +84,7 @@ def test_every_sequence_comes_to_what_the_model_says(
 )
 @given(
     lessons=st.lists(
-        st.tuples(
-            PATTERNS, st.dictionaries(st.sampled_from("xyz"), st.floats(-1e9, 1e9, allow_nan=False), max_size=3)
-        ),
+        st.tuples(PATTERNS, st.dictionaries(st.sampled_from("xyz"), st.floats(-1e9, 1e9, allow_nan=False), max_size=3)),
         max_size=8,
     )
 )

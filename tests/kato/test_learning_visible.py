@@ -37,9 +37,9 @@ READS: dict[str, Callable[[KnowledgeBase], object]] = {
     ),
     "count": lambda kb: {"frequency": 1} if kb.patterns_kb.count_documents({}) == 1 else None,
     "estimate": lambda kb: {"frequency": 1} if kb.patterns_kb.estimated_document_count() else None,
-    "distinct": lambda kb: {"frequency": kb.patterns_kb.distinct("name").index(NAME) + 1}
-    if kb.patterns_kb.distinct("name")
-    else None,
+    "distinct": lambda kb: (
+        {"frequency": kb.patterns_kb.distinct("name").index(NAME) + 1} if kb.patterns_kb.distinct("name") else None
+    ),
 }
 
 
@@ -215,9 +215,7 @@ def test_another_process_sees_it_at_once(clickhouse_http: ChdbHttp, valkey: Valk
         assert knowledge.learn_pattern(PATTERN) is True
         arguments = [sys.executable, "-c", OTHER, clickhouse_http.url(), valkey.url, kb_id, NAME]
         environment = {**os.environ, "PYTHONPATH": str(Path(kato_compat.__file__).parents[1])}
-        process = subprocess.Popen(
-            arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-        )
+        process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
         assert process.stdout is not None
         try:
             assert [process.stdout.readline() for _ in range(3)] == ["1\n", "1\n", "False\n"]

@@ -9,7 +9,7 @@ from bson.regex import Regex
 
 from kato_compat.errors import fail
 from kato_compat.ir.filter import FieldOperator, FilterScope
-from kato_compat.ir.predicate import NEVER, AtPath, DocumentTest, Not, Predicate, Test, ValueTest
+from kato_compat.ir.predicate import NEVER, AtPath, DocumentTest, Not, Predicate, Selection, Test, ValueTest
 from kato_compat.ir.registry import register
 from kato_compat.ir.spec import Example, Kind, Spec
 from kato_compat.operators.query import match, push
@@ -55,6 +55,10 @@ class Eq(Test, FieldOperator):
     def at_root(self, name: str) -> DocumentTest | None:
         """See `Test.at_root`."""
         return match.root_equals(name, self.operand) if self.collation is None else None
+
+    def select(self, name: str) -> Selection | None:
+        """See `Test.select`."""
+        return match.select_equals(name, self.operand) if self.collation is None else None
 
     def push(self, column: Column) -> Pushed | None:
         """See `Test.push`: exact on every column."""
@@ -107,6 +111,11 @@ class Range(Test, FieldOperator):
     def at_root(self, name: str) -> DocumentTest | None:
         """See `Test.at_root`."""
         return match.root_within(name, self.operand, self.compile()) if self.collation is None else None
+
+    def select(self, name: str) -> Selection | None:
+        """See `Test.select`."""
+        whole = self.at_root(name)
+        return None if whole is None else match.select_within(type(self).compares, name, self.operand, whole)
 
     def push(self, column: Column) -> Pushed | None:
         """See `Test.push`: exact on strings and numbers."""

@@ -12,7 +12,7 @@ from bson.max_key import MaxKey
 from bson.min_key import MinKey
 from bson.objectid import ObjectId
 
-from kato_compat.ir.predicate import DocumentTest, ValueTest
+from kato_compat.ir.predicate import DocumentTest, Selection, ValueTest
 from kato_compat.values.collation import Collation
 from kato_compat.values.equality import equality_key
 from kato_compat.values.missing import MISSING
@@ -189,6 +189,46 @@ def root_within(name: str, operand: Any, test: ValueTest) -> DocumentTest | None
         return any(map(test, value)) if type(value) is list else test(value)
 
     return within_root
+
+
+def select_equals(name: str, operand: Any) -> Selection | None:
+    """`root_equals` for many documents at once."""
+    if type(operand) not in (str, ObjectId):
+        return None
+    return lambda documents: [
+        document
+        for document in documents
+        if (value := document.get(name)) == operand or (type(value) is list and operand in value)
+    ]
+
+
+def select_within(compares: Comparison, name: str, operand: Any, whole: DocumentTest) -> Selection | None:
+    """`root_within` for many documents at once; `whole` tests those whose value is no plain number."""
+    if type(operand) is Decimal128:
+        return None
+    if compares is operator.gt:
+        return lambda documents: [
+            document
+            for document in documents
+            if (value > operand if type(value := document.get(name)) in _ORDERED_NUMBERS else whole(document))
+        ]
+    if compares is operator.ge:
+        return lambda documents: [
+            document
+            for document in documents
+            if (value >= operand if type(value := document.get(name)) in _ORDERED_NUMBERS else whole(document))
+        ]
+    if compares is operator.lt:
+        return lambda documents: [
+            document
+            for document in documents
+            if (value < operand if type(value := document.get(name)) in _ORDERED_NUMBERS else whole(document))
+        ]
+    return lambda documents: [
+        document
+        for document in documents
+        if (value <= operand if type(value := document.get(name)) in _ORDERED_NUMBERS else whole(document))
+    ]
 
 
 def above(operand: Any) -> ValueTest:

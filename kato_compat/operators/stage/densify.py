@@ -184,7 +184,7 @@ class _Densifying(Running):
 
     def __init__(self, stage: Densify, environment: Environment) -> None:
         self._stage = stage
-        runner = stage.sort.compile(environment.frame)
+        runner = stage.sort.compile()
         self._sorter = Sorter("$densify", environment, runner.sorted, runner.key)
 
     def push(self, batch: Documents) -> Documents:

@@ -132,7 +132,7 @@ class _Gathering(Running):
         self._partition = None if stage.partition is None else stage.partition.bind(frame)
         self._order, self._identify = ordering_of(stage.collation), identity(stage.collation)
         ordering = stage.ordering
-        self._runner = None if ordering is None or ordering.sort is None else ordering.sort.compile(frame)
+        self._runner = None if ordering is None or ordering.sort is None else ordering.sort.compile()
         self._columns: list[Windowed] = [function.compile(frame) for _, function in stage.outputs]
         self._writer = _writer([path for path, _ in stage.outputs], frame)
         self._sorter = Sorter("$setWindowFields", environment, self._sorted, self._sort_key)

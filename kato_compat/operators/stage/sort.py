@@ -51,10 +51,7 @@ class Sort(Stage):
 
     def prepare(self, environment: Environment) -> Starter:
         """See `Stage.prepare`."""
-        runner = self.sort.compile(environment.frame)
-        limit = self.limit
-        if limit is None:
-            return lambda: _Sorting(runner, environment, None)
+        runner, limit = self.sort.compile(), self.limit
         return lambda: _Sorting(runner, environment, limit)
 
 

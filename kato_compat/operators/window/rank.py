@@ -53,7 +53,7 @@ def _rank(name: str, summary: str, ties: bool, dense: bool, ranks: tuple[int, in
             """See `WindowFunction.compile`."""
             if not ties:
                 return lambda partition: list(range(1, len(partition) + 1))
-            key = self.ordering.sort.compile(frame).key
+            key = self.ordering.sort.compile().key
 
             def ranked(partition: Partition) -> Iterator[int]:
                 rank, last = 0, None
