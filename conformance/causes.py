@@ -202,9 +202,12 @@ def _dropped(query: Any, ours: Any, theirs: Any) -> bool:
     return bool(ours != theirs)
 
 
-def comparison_dropped(query: Any, ours: Any, theirs: Any) -> bool:
+def missing_dropped(query: Any, ours: Any, theirs: Any) -> bool:
+    """What is gone are comparisons, or the empty string that `$toUpper` and `$toLower` make of missing."""
     gone = [value for row, other in _rows(ours, theirs) for name, value in row.items() if name not in other]
-    return _dropped(query, ours, theirs) and uses(query, *_COMPARED) and all(isinstance(value, bool) for value in gone)
+    compared = uses(query, *_COMPARED) and all(isinstance(value, bool) for value in gone)
+    lettered = uses(query, "$toUpper", "$toLower") and all(value == "" for value in gone)
+    return _dropped(query, ours, theirs) and (compared or lettered)
 
 
 def _same_number(ours: Any, theirs: Any) -> bool:

@@ -127,7 +127,7 @@ SILENCES: Final = (
     Silence(
         "filters",
         "A filter is checked before a document is read.",
-        (2, 9, 51091, 51108),
+        (2, 9, 51074, 51075, 51091, 51108),
         (
             "$and",
             "$sampleRate",
@@ -156,7 +156,7 @@ SILENCES: Final = (
     ),
 )
 RELATIONS: Final = (
-    Relation("comparisons with missing", "Missing is below null, and false for $not.", causes.comparison_dropped),
+    Relation("missing operands", "Comparisons and $toUpper take missing; the field is there.", causes.missing_dropped),
     Relation("missing in $map", "What is missing is null in the array.", causes.map_dropped),
     Relation("$strcasecmp", "Case is ignored, and missing is an empty string.", causes.computed(int, "$strcasecmp")),
     Relation("$not", "$not of missing is true.", causes.computed(bool, "$not")),

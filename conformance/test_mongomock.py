@@ -58,7 +58,7 @@ def test_every_entry_of_the_list_is_needed(compared_cases: list[Compared]) -> No
     assert [entry.name for entry in (*REFUSALS, *SILENCES, *RELATIONS, *CAUSES) if entry.name not in used] == []
 
 
-@pytest.mark.parametrize(("mutate", "floor"), [(altered, 0.86), (shortened, 0.86)])
+@pytest.mark.parametrize(("mutate", "floor"), [(altered, 0.86), (shortened, 0.89)])
 def test_wrong_answers_to_cases_are_found(
     compared_cases: list[Compared], mutate: Callable[[Any], Any], floor: float
 ) -> None:
@@ -109,5 +109,5 @@ def test_wrong_answers_to_generated_queries_are_found() -> None:
     for name, seen in _SEEN.items():
         answered = seen["agrees"] + seen["excused"]
         assert answered >= 0.75 * (answered + seen["unanswered"]), name
-        assert seen["agrees"] >= 0.9 * answered, name
-        assert seen["found"] >= 0.85 * answered, name
+        assert seen["agrees"] >= 0.95 * answered, name
+        assert seen["found"] >= 0.92 * answered, name

@@ -14,7 +14,7 @@ from pymongo.errors import OperationFailure
 from kato_compat.errors import refused
 from kato_compat.execute.documents import Definitions
 from kato_compat.execute.keyed import KeyedStorage, Version, glob, score
-from kato_compat.execute.storage import Access, Change, Outcome
+from kato_compat.execute.storage import Access, Change, Outcome, Stored
 from kato_compat.execute.union import BATCH
 from kato_compat.ir.requests import Command, Flow, Pipeline
 from kato_compat.ir.transact import Check, transact
@@ -64,7 +64,36 @@ class MappedStorage(KeyedStorage):
                 f"a unique index on {', '.join(index.paths)} of {self.namespace}",
                 f"documents of this collection live under their {self.spec.key!r}, and only that is kept unique",
             )
-        return (yield from self.documents.create_index(index))
+        built = yield from self.documents.create_index(index)
+        if built and index.unique:
+            collision = yield from self._collision(index)
+            if collision is not None:
+                yield from self.documents.drop_index(index.name)
+                raise collision
+        return built
+
+    def _collision(self, index: Index) -> Flow[OperationFailure | None]:
+        """The error for a document of the document side whose key a mapped document has too; None if there is none."""
+        reader = self.documents.open(self.documents.plan(Access()))
+        while (batch := (yield from reader.fetch())) is not None:
+            for stored in batch:
+                taken = yield from self._taken(index, None, stored.document)
+                if taken is not None:
+                    yield from reader.close()
+                    return taken
+        return None
+
+    def _taken(self, unique: Index, before: Document | None, after: Document) -> Flow[OperationFailure | None]:
+        """The error for a key that `after`, on the document side, newly has and a mapped document has too."""
+        if isinstance(self.spec.source, Singleton):
+            return None
+        old = _keys_of(None if before is None else before.get(self.spec.key))
+        names = [name for name in _keys_of(after.get(self.spec.key)) if name not in old]
+        found = yield from self.read(names, (), False) if names else _nothing()
+        for name, stored in zip(names, found, strict=True):
+            if stored is not None:
+                return duplicate_key(unique, {self.spec.key: name}, self.namespace)
+        return None
 
     def drop_index(self, name: str) -> Flow[None]:
         """See `Storage.drop_index`."""
@@ -151,6 +180,9 @@ class MappedStorage(KeyedStorage):
     def _write(self, change: Change) -> Flow[Outcome | OperationFailure]:
         before, after = change.before, change.after
         if before is not None and not isinstance(before.version, Version):
+            taken = yield from self._vacant(before.document, after)
+            if taken is not None:
+                return taken
             (outcome,) = yield from self.documents.write((change,))
             return outcome
         key = self.spec.key_of(after) if after is not None else None
@@ -159,6 +191,10 @@ class MappedStorage(KeyedStorage):
                 raise ValueError("a change needs a document before or after it")
             return (yield from self._insert(key, after, change.generated))
         version = before.version
+        if key != version.key:
+            taken = yield from self._vacant(before.document, after)
+            if taken is not None:
+                return taken
         definitions = yield from self.documents.definitions()
         while True:
             checks, commands = self.unchanged(version), []
@@ -181,6 +217,13 @@ class MappedStorage(KeyedStorage):
             if failure is not None:
                 return failure  # type: ignore[no-any-return]
             definitions = yield from self.documents.definitions(reload=True)
+
+    def _vacant(self, before: Document, after: Document | None) -> Flow[OperationFailure | None]:
+        """`_taken` for a change whose result is on the document side, where a unique index is on the key."""
+        unique = self._unique((yield from self.documents.definitions()))
+        if unique is None or after is None:
+            return None
+        return (yield from self._taken(unique, before, after))
 
     def _insert(self, key: str | None, document: Document, generated: bool) -> Flow[Outcome | OperationFailure]:
         definitions = yield from self.documents.definitions()
@@ -317,6 +360,21 @@ class MappedStorage(KeyedStorage):
             yield Pipeline((transact([], commands),))
             removed += len(members)
         return removed
+
+
+def _keys_of(value: Any) -> list[str]:
+    """The strings by which a document's key field, or the elements of an array there, can meet a mapped key."""
+    values = value if type(value) is list else [value]
+    return list(dict.fromkeys(filter(_is_text, values)))
+
+
+def _is_text(value: Any) -> bool:
+    return type(value) is str and bool(value)
+
+
+def _nothing() -> Flow[list[Stored | None]]:
+    return []
+    yield  # a flow without requests
 
 
 __all__ = ["BATCH", "MappedStorage", "Version", "glob", "score"]

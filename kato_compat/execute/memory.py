@@ -24,7 +24,7 @@ BATCH = 1024
 class Table:
     """The documents and indexes of one collection. All access is under `lock`; `changes` grows with every change."""
 
-    __slots__ = ("changes", "documents", "entries", "exists", "indexes", "lock")
+    __slots__ = ("_seen", "changes", "documents", "entries", "exists", "indexes", "lock")
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
@@ -33,6 +33,15 @@ class Table:
         self.entries: dict[str, dict[bytes, bytes]] = {}
         self.exists = False
         self.changes = 0
+        self._seen: tuple[int, list[Document]] = (-1, [])
+
+    def snapshot(self) -> list[Document]:
+        """All documents in insertion order, for reading only; the same list until something changes."""
+        changes, found = self._seen
+        if changes != self.changes:
+            found = [stored.document for stored in self.documents.values()]
+            self._seen = self.changes, found
+        return found
 
     @property
     def expiring(self) -> tuple[Index, ...]:
@@ -75,9 +84,12 @@ class MemoryStore:
 class MemoryReader(Reader):
     """A snapshot of the candidates, in insertion order."""
 
-    def __init__(self, candidates: Callable[[], Iterator[Stored]]) -> None:
+    def __init__(self, candidates: Callable[[], Iterator[Stored]], table: Table | None = None) -> None:
+        """`table` is given where all its documents are candidates and none of them can expire."""
         self._candidates = candidates
         self._iterator: Iterator[Stored] | None = None
+        self._table = table
+        self._documents: Iterator[Document] | None = None
 
     def fetch(self) -> Flow[list[Stored] | None]:
         """See `Reader.fetch`."""
@@ -86,9 +98,19 @@ class MemoryReader(Reader):
         return list(islice(self._iterator, BATCH)) or None
         yield  # a flow without requests
 
+    def documents(self) -> Flow[list[Document] | None]:
+        """See `Reader.documents`."""
+        if self._table is None:
+            return (yield from super().documents())
+        if self._documents is None:
+            with self._table.lock:
+                self._documents = iter(self._table.snapshot())
+        return list(islice(self._documents, BATCH)) or None
+
     def close(self) -> Flow[None]:
         """See `Reader.close`."""
         self._iterator = iter(())
+        self._documents = iter(())
         return
         yield  # a flow without requests
 
@@ -131,7 +153,8 @@ class MemoryStorage(Storage):
                     found = [table.documents[key] for key in ids if key in table.documents]
                 return iter(alive(found, table.expiring))
 
-        return MemoryReader(candidates)
+        table = self._table
+        return MemoryReader(candidates, table if ids is None and not table.expiring else None)
 
     def again(self, stored: Stored) -> Flow[Stored | None]:
         """See `Storage.again`."""

@@ -114,15 +114,21 @@ class KnowledgeBase:
         # The next block is read and encoded while the stores work on this one, and rows move beside; there is never a
         # second block, or a second flush, on its way.
         with ThreadPoolExecutor(2, "learn_patterns") as executor:
-            for block in _blocks(patterns):
+            try:
+                for block in _blocks(patterns):
+                    if under_way is not None:
+                        flags, due = under_way.result()
+                        new += sum(flags)
+                        if due and (moving is None or moving.done()):
+                            if moving is not None:
+                                moving.result()
+                            moving = executor.submit(self.flush)
+                    under_way = executor.submit(self._learn, block)
+            except BaseException:
                 if under_way is not None:
-                    flags, due = under_way.result()
-                    new += sum(flags)
-                    if due and (moving is None or moving.done()):
-                        if moving is not None:
-                            moving.result()
-                        moving = executor.submit(self.flush)
-                under_way = executor.submit(self._learn, block)
+                    # An error of the block before came first: it is the one to raise.
+                    under_way.result()
+                raise
             if moving is not None:
                 moving.result()
         if under_way is not None:
