@@ -109,7 +109,8 @@ class Warehouse:
         """
         mode = "lightweight_delete_mode"
         if mode not in self.settings:
-            ((count,),) = yield Select(f"SELECT count() FROM system.settings WHERE name = '{mode}'")
+            asked = join("SELECT count() FROM system.settings WHERE name = %s", bind(mode, "String"))
+            ((count,),) = yield Select(asked.text, asked.parameters)
             self.settings[mode] = f" SETTINGS {mode} = 'lightweight_update'" if count else ""
         return self.settings[mode]
 
