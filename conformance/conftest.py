@@ -1,0 +1,3 @@
+"""The fixtures that all tests share: see `conformance.fixtures`."""
+
+pytest_plugins = ["conformance.fixtures"]
