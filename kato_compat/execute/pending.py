@@ -34,8 +34,8 @@ BLOCK: Final = 10_000
 LEASE: Final = 10_000
 #: Seconds that the mark of a deleted row is kept after its deletion, for scans that began before it.
 MEMORY: Final = 300
-#: The field of ``moving`` that holds the block's token; no row has an empty name.
-_TOKEN: Final = b""
+#: The field of ``moving`` that holds the block's token; names are UTF-8, and no text begins with this byte.
+TOKEN: Final = b"\xff"
 
 _SEAL: Final = Script(
     "seal",
@@ -205,7 +205,7 @@ class Pending:
                 there = [Check(("EXISTS", self.pending), (1,)), Check(("EXISTS", self.moving), (0,))]
                 begin: list[Command] = [
                     ("RENAME", self.pending, self.moving),
-                    ("HSET", self.moving, _TOKEN, os.urandom(16).hex()),
+                    ("HSET", self.moving, TOKEN, os.urandom(16).hex()),
                 ]
                 yield Pipeline((transact(there, begin),))
             inserted += yield from self._insert()
@@ -239,7 +239,7 @@ class Pending:
         held = dict(zip(flat[0::2], flat[1::2], strict=True))
         # A server that keeps a log of inserted blocks drops a block that it has seen. Without a token of its own that
         # would be one whose rows were deleted meanwhile; with it, it is the same block of a flusher thought dead.
-        token = held.pop(_TOKEN, b"").decode() or os.urandom(16).hex()
+        token = held.pop(TOKEN, b"").decode() or os.urandom(16).hex()
         rows = list(held.items())
         inserted = 0
         for start in range(0, len(rows), BLOCK):
@@ -257,7 +257,7 @@ class Pending:
                 yield InsertRows(self.warehouse.database, table, self.columns, fresh, f"{token}:{digest}")
                 inserted += len(fresh)
             yield Pipeline((self.renew(),))
-        yield Pipeline((Call(_SEAL, (self.moving, self.gone), (*held, _TOKEN)),))
+        yield Pipeline((Call(_SEAL, (self.moving, self.gone), (*held, TOKEN)),))
         return inserted
 
     def present(self, names: Sequence[str]) -> Flow[set[str]]:
