@@ -15,7 +15,7 @@ definitions it was computed with, and the unique entries it takes.
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from pymongo.errors import DuplicateKeyError, OperationFailure
@@ -345,9 +345,9 @@ class DocumentStorage(Storage):
             return []
         return [index for index in definitions.indexes if indexing.BUILDING not in index.options]
 
-    def create_index(self, index: Index) -> Flow[bool]:
-        """See `Storage.create_index`."""
-        return (yield from indexing.create(self, index))
+    def create_index(self, index: Index, meanwhile: Callable[[Index], Flow[None]] | None = None) -> Flow[bool]:
+        """See `Storage.create_index`, and for `meanwhile` `indexing.create`."""
+        return (yield from indexing.create(self, index, meanwhile))
 
     def drop_index(self, name: str) -> Flow[None]:
         """See `Storage.drop_index`."""

@@ -1,6 +1,6 @@
 """Indexes of the document side: creating and dropping them while writers go on, expiry, and reads by many filters."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,12 +27,15 @@ BUILDING: Final = "building"
 _CANDIDATES: Final = 100
 
 
-def create(storage: "DocumentStorage", index: Index) -> Flow[bool]:
+def create(
+    storage: "DocumentStorage", index: Index, meanwhile: Callable[[Index], Flow[None]] | None = None
+) -> Flow[bool]:
     """See `Storage.create_index`.
 
     An index is announced first, so that every write from then on keeps its entries; then those of the documents that
     were there are added, and if two collide in a unique one the announcement is taken back. Until it is built no read
-    uses it; one whose building was interrupted is built anew.
+    uses it; one whose building was interrupted is built anew. `meanwhile` is what else must be done for it between
+    the announcement and the publication.
     """
     building = replace(index, options={**index.options, BUILDING: True})
     while True:
@@ -44,6 +47,8 @@ def create(storage: "DocumentStorage", index: Index) -> Flow[bool]:
             break
     try:
         yield from _build(storage, building)
+        if meanwhile is not None:
+            yield from meanwhile(building)
     except OperationFailure:
         yield from _discard(storage, building)
         raise

@@ -11,11 +11,13 @@ from typing import Any, Final
 
 from bson.objectid import ObjectId
 
+from kato_compat.errors import fail
 from kato_compat.execute.documents import DocumentStorage
+from kato_compat.execute.scanning import KeyReader
 from kato_compat.execute.storage import Access, Placement, Plan, Reader, Storage, Stored
 from kato_compat.execute.union import BATCH, MappedPlan, MappedReader
 from kato_compat.ir.predicate import ALWAYS, And, AtPath, Predicate, conjunction
-from kato_compat.ir.requests import Command, Flow, Pipeline, alongside
+from kato_compat.ir.requests import Command, Flow, Pipeline, between
 from kato_compat.mapping.field import Raw
 from kato_compat.mapping.keys import CATALOGUE, kato, own
 from kato_compat.mapping.spec import CollectionSpec, Keys, Members, Singleton
@@ -25,6 +27,8 @@ from kato_compat.values.identity import identity
 log = logging.getLogger("kato_compat")
 
 _SCAN_COUNT: Final = 5000
+#: Moves between the two sides that are remembered for readers that began before them.
+MOVES: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ class KeyedStorage(Storage):
         self.namespace = f"{database}.{collection}"
         self.documents = DocumentStorage(database, collection)
         self.index = own(database, collection, "index")
+        self.moves = own(database, collection, "moves")
         self._adopted = isinstance(spec.source, Singleton)
         self.built: int | None = None
 
@@ -201,21 +206,28 @@ class KeyedStorage(Storage):
         members = [member.decode() for reply in replies for member in reply]
         return tuple(key for key in dict.fromkeys(members) if self.spec.identify(key) in wanted)
 
+    def moved(self) -> Command:
+        """The command whose reply is the number of the last move of a document from one side to the other."""
+        return ("HGET", self.documents.meta, b"moves")
+
     def prefetch(self, predicates: Sequence[Predicate]) -> Flow[list[list[Stored] | None]]:
         """See `Storage.prefetch`: what is pinned to keys, in one read of them all."""
         pins = [self.pin(Access(predicate, writes=True))[0] for predicate in predicates]
         keys = tuple(dict.fromkeys(key for pin in pins for key in pin or ()))
         if not keys:
             return [None] * len(predicates)
-        found, replies = yield from alongside(self.read(keys, (), writes=True), (("EXISTS", self.documents.docs),))
+        sides = (("EXISTS", self.documents.docs), self.moved())
+        found, before, after = yield from between((self.moved(),), self.read(keys, (), writes=True), sides)
         here = dict(zip(keys, found, strict=True))
         candidates: list[list[Stored] | None] = [
             None if pin is None else [stored for key in pin if (stored := here[key]) is not None] for pin in pins
         ]
-        if replies != [0] or any(stored is None for stored in found):
-            # A document that was not found may be on its way to the document side.
+        if after != [0, *before] or any(stored is None for stored in found):
+            # A document that was not found may be on its way to the other side.
             others = yield from self.documents.prefetch(predicates)
-            (count,) = yield Pipeline((("HLEN", self.documents.docs),))
+            count, *moved = yield Pipeline((("HLEN", self.documents.docs), self.moved()))
+            if moved != before:
+                return [None] * len(predicates)
             for place, more in enumerate(others):
                 each = candidates[place]
                 if each is not None and (more is not None or count):
@@ -224,19 +236,71 @@ class KeyedStorage(Storage):
 
     def again(self, stored: Stored) -> Flow[Stored | None]:
         """See `Storage.again`: the same document, on whichever side it is now."""
-        if not isinstance(stored.version, Version):
-            return (yield from self.documents.again(stored))
-        found: Stored | None
-        (found,) = yield from self.read((stored.version.key,), (), writes=True)
-        if found is None:
-            moved = Stored(identity(stored.document["_id"]), b"", stored.document)
-            return (yield from self.documents.again(moved))
+        key = self.key_of(stored)
+        moved: Any = self  # no reply is this
+        while True:
+            before, moved = moved, (yield Pipeline((self.moved(),)))[0]
+            if before == moved:
+                return None
+            found: Stored | None = None
+            if key is not None:
+                (found,) = yield from self.read((key,), (), writes=True)
+            if found is None:
+                beside = Stored(identity(stored.document["_id"]), b"", stored.document)
+                found = yield from self.documents.again(beside)
+            if found is not None:
+                return found
+
+    def key_of(self, stored: Stored) -> str | None:
+        """The key that the same document has on the mapped side, None if it cannot be there."""
+        if isinstance(stored.version, Version):
+            return stored.version.key
+        if isinstance(self.spec.source, Singleton):
+            key: Any = self.spec.source.key
+        else:
+            key = stored.document.get(self.spec.key)
+        if type(key) is not str or not key or stored.document["_id"] != self.spec.identify(key):
+            return None
+        return key
+
+    def moves_since(self, number: bytes | None) -> Flow[tuple[bytes | None, list[str]]]:
+        """The number of the last move, and the keys of the documents that have moved since move `number`.
+
+        Raises 175 where that many have moved that they are no longer remembered.
+        """
+        first = 0 if number is None else int(number)
+        log_range = ("ZRANGE", self.moves, b"(%d" % first, "+inf", "BYSCORE")
+        last, keys = yield Pipeline((self.moved(), log_range))
+        if last is not None and int(last) - first >= MOVES:
+            raise fail(175, f"too many documents of {self.namespace} were changed while it was read; read it again")
+        return last, [key.decode() for key in keys]
+
+    def both(self, keys: Sequence[str], writes: bool) -> Flow[list[tuple[str, Stored]]]:
+        """The whole documents of `keys`, on whichever side they are; a plan that writes nothing has no versions."""
+        mapped = yield from self.read(keys, tuple(self.spec.fields), writes)
+        beside = tuple(identity(self.spec.identify(key)) for key in keys)
+        batch = yield from KeyReader(self.documents, beside).fetch()
+        others = {} if batch is None else {stored.key: stored for stored in batch}
+        found: list[tuple[str, Stored]] = []
+        for key, each, place in zip(keys, mapped, beside, strict=True):
+            if each is None:
+                each = others.get(place)
+            elif not writes:
+                each = Stored(b"", None, each)
+            if each is not None:
+                found.append((key, each))
         return found
 
     def count(self) -> Flow[int]:
         """See `Storage.count`."""
-        found, replies = yield from alongside(self.mapped_count(), (("EXISTS", self.documents.docs),))
-        return found if replies == [0] else found + (yield from self.documents.count())
+        while True:
+            sides = (("EXISTS", self.documents.docs), self.moved())
+            found, before, after = yield from between((self.moved(),), self.mapped_count(), sides)
+            if after == [0, *before]:
+                return found
+            found += yield from self.documents.count()
+            if (yield Pipeline((self.moved(),))) == before:
+                return found
 
     def mapped_count(self) -> Flow[int]:
         """The number of documents of the mapped side."""

@@ -11,12 +11,13 @@ from typing import Any, Final
 
 from bson.objectid import ObjectId
 
+from kato_compat.execute.documents import Definitions
 from kato_compat.execute.mapped import MappedStorage, Version
 from kato_compat.execute.pending import Pending, Warehouse
 from kato_compat.execute.storage import Access, Placement, Plan, Reader, Stored
 from kato_compat.execute.union import BATCH, MappedPlan, ScanPlan, TableReader
 from kato_compat.ir.predicate import ALWAYS, Predicate
-from kato_compat.ir.requests import Command, Execute, Flow, Pipeline, Select, alongside
+from kato_compat.ir.requests import Command, Execute, Flow, Pipeline, Select, between
 from kato_compat.ir.transact import Check, transact
 from kato_compat.mapping.keys import CATALOGUE, kato
 from kato_compat.mapping.spec import CollectionSpec
@@ -56,6 +57,8 @@ _STORED: Final = Row(_TABLE, None, None)
 
 class TableStorage(MappedStorage):
     """One collection of one knowledge base whose spec has a table source. Making one does no I/O."""
+
+    looks = True
 
     def __init__(self, spec: CollectionSpec, warehouse: Warehouse, database: str, collection: str) -> None:
         super().__init__(spec, database, collection)
@@ -197,8 +200,7 @@ class TableStorage(MappedStorage):
             ("ZMSCORE", self.pending.gone, *encoded),
         )
         # What waits is read first: what it says of a row is no older than the row's counters.
-        raws, replies = yield from alongside(self.raws(keys, asked), extra, ahead=True)
-        waiting, moving, gone = replies if replies is not None else (yield Pipeline(extra))
+        raws, (waiting, moving, gone), _ = yield from between(extra, self.raws(keys, asked))
         rows: dict[str, tuple[Row, Sequence[Any]]] = {}
         unknown: list[str] = []
         for position, key in enumerate(keys):
@@ -331,15 +333,15 @@ class TableStorage(MappedStorage):
             checks.append(Check(("ZSCORE", self.pending.gone, key), (None,)))
         return checks
 
-    def changes(self, version: Version, before: Document, after: Document) -> list[Command]:
+    def changes(self, version: Version, before: Document, after: Document, definitions: Definitions) -> list[Command]:
         """See `MappedStorage.changes`: changed columns replace the row."""
-        commands = super().changes(version, before, after)
+        commands = super().changes(version, before, after, definitions)
         if any(after[name] != before.get(name, MISSING) for name in self.spec.columns):
             commands.extend(self._remove_row(version.key))
             commands.append(("HSET", self.pending.pending, version.key.encode(), self.pending.encode(after)))
         return commands
 
-    def removal(self, key: str) -> list[Command]:
+    def removal(self, key: str, definitions: Definitions) -> list[Command]:
         """See `MappedStorage.removal`: Redis fields and metrics go, the row is marked gone."""
         commands = [command for field in self.spec.redis.values() for command in field.writes(self.kb_id, key, MISSING)]
         commands.append(("DEL", *[kato(self.kb_id, metric, key) for metric in _METRICS]))
@@ -354,24 +356,28 @@ class TableStorage(MappedStorage):
             ("ZADD", self.pending.gone, 0, name),
         ]
 
-    def insertions(self, documents: Mapping[str, Document]) -> Flow[dict[str, tuple[list[Check], list[Command]]]]:
-        """See `MappedStorage.insertions`. What is left in Redis of a row that is no more is overwritten."""
-        keys = list(documents)
+    def vacancies(self, keys: Sequence[str], look: bool = False) -> Flow[Mapping[str, list[Check]]]:
+        """See `MappedStorage.vacancies`. What is left in Redis of a row that is no more is overwritten."""
         present = yield from self.read(keys, (next(iter(self.spec.columns)),), writes=False)
         free = [key for key, stored in zip(keys, present, strict=True) if stored is None]
         names = list(self.spec.redis)
         raws = yield from self.raws(free, names)
-        found: dict[str, tuple[list[Check], list[Command]]] = {}
+        found: dict[str, list[Check]] = {}
         for position, key in enumerate(free):
             name = key.encode()
             checks = super().unchanged(Version(key, {each: raws[each][position] for each in names}))
             checks.append(Check(("HEXISTS", self.pending.pending, name), (0,)))
             checks.append(Check(("HEXISTS", self.pending.moving, name), (0,)))
-            commands = self._put(key, documents[key])
-            commands.append(("HSET", self.pending.pending, name, self.pending.encode(documents[key])))
-            commands.append(("SADD", CATALOGUE, self.documents.entry))
-            found[key] = checks, commands
+            found[key] = checks
         return found
+
+    def insertion(self, key: str, document: Document, definitions: Definitions) -> list[Command]:
+        """See `MappedStorage.insertion`."""
+        return [
+            *self.put(key, document),
+            ("HSET", self.pending.pending, key.encode(), self.pending.encode(document)),
+            ("SADD", CATALOGUE, self.documents.entry),
+        ]
 
     def remove_all(self) -> Flow[int]:
         """See `MappedStorage.remove_all`: the partition, and the Redis keys of its names.
@@ -382,13 +388,16 @@ class TableStorage(MappedStorage):
         token = yield from pending.acquire()
         if token is None:
             raise RuntimeError("the flusher's lock was not waited for")
+        definitions = yield from self.documents.definitions(reload=True)
         try:
             yield from pending.move()
             statement = self.statement((), None)
             rows = yield Select(statement.text, statement.parameters)
             names = [row[0] for row in rows]
             for start in range(0, len(names), BATCH):
-                commands = [command for name in names[start : start + BATCH] for command in self.removal(name)]
+                commands = [
+                    command for name in names[start : start + BATCH] for command in self.removal(name, definitions)
+                ]
                 yield Pipeline((transact([], commands), pending.renew()))
             if names:
                 drop = join(

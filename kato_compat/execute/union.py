@@ -1,9 +1,15 @@
-"""Readers of mapped collections: the mapped side first, then the document side, so that no move is missed.
+"""Readers of mapped collections: the mapped side first, then the document side, then what has moved meanwhile.
 
 Whether the document side holds anything at all is asked in the pipeline that reads the mapped side by key, behind
 those reads: while it is empty it costs no round trip.
+
+Updates move documents from one side to the other, and every move has a number (see `execute.placing`). A reader asks
+for the last one before its first read and behind its last one. If they differ, it reads the documents that have
+moved: those that it gave before they moved it leaves out, the others it gives at the end. For that it remembers a
+hash of what it gave, 8 bytes a document.
 """
 
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -12,7 +18,7 @@ from bson.objectid import ObjectId
 
 from kato_compat.execute.storage import Plan, Reader, Stored
 from kato_compat.ir.predicate import ALWAYS, DocumentTest, compile_predicate
-from kato_compat.ir.requests import CloseScan, Flow, NextBlock, OpenScan, Pipeline, Select, alongside
+from kato_compat.ir.requests import CloseScan, Flow, NextBlock, OpenScan, Pipeline, Select, alongside, between
 from kato_compat.mapping.field import Raw
 from kato_compat.plan.access import predicate_fields
 from kato_compat.plan.values import DistinctValues
@@ -63,9 +69,16 @@ class MappedReader(Reader):
         self._keys: Iterator[tuple[str, ...]] | None = None
         self._start: bytes = b"-inf"
         self._documents: Reader | None = None
+        self._read_documents = False
         self._bare = False  # the document side was empty when the mapped side had been read
         self._test: DocumentTest | None = None
         self._done = False
+        #: The last move of a document when this reader began (empty: it has not), and behind its latest read.
+        self._since: list[bytes | None] = []
+        self._now: bytes | None = None
+        #: The keys of the latest batch, and hashes of those that were given before.
+        self._latest: Sequence[str] = ()
+        self._given = array("q")
 
     def fetch(self) -> Flow[list[Stored] | None]:
         """See `Reader.fetch`."""
@@ -79,26 +92,29 @@ class MappedReader(Reader):
         return (yield from self._next(plain=True))
 
     def _next(self, plain: bool) -> Flow[list[Any] | None]:
-        """The next batch of either side; those of the document side are `plain` documents, or else `Stored`."""
+        """The next batch; what is of the document side is `plain` documents, or else `Stored`."""
         if self._done:
             return None
+        if self._latest:
+            self._given.extend(map(hash, self._latest))
+            self._latest = ()
         if self._documents is None:
             batch = yield from self._mapped()
             if batch is not None:
                 return batch
-            if self._bare:
-                self._done = True
-                return None
-            self._documents = self._storage.documents.open(self._private.documents)
-            if self._plan.residual is not self._plan.access.predicate:
-                # What the mapped side answered itself was not checked there yet.
-                self._test = compile_predicate(self._plan.access.predicate)
-        test = self._test
-        if plain:
-            documents = yield from self._documents.documents()
-            return documents if documents is None or test is None else list(filter(test, documents))
-        batch = yield from self._documents.fetch()
-        return batch if batch is None or test is None else [stored for stored in batch if test(stored.document)]
+            if not self._bare:
+                self._documents = self._storage.documents.open(self._private.documents)
+                if self._plan.residual is not self._plan.access.predicate:
+                    # What the mapped side answered itself was not checked there yet.
+                    self._test = compile_predicate(self._plan.access.predicate)
+        if self._documents is not None and not self._read_documents:
+            batch = yield from self._beside(self._documents)
+            if batch is not None:
+                return [each.document for each in batch] if plain else batch
+            self._read_documents = True
+        batch = yield from self._moved(plain)
+        self._done = batch is None
+        return batch
 
     def _mapped(self) -> Flow[list[Any] | None]:
         """The next batch of the mapped side: as `Stored` for a plan that writes, else documents."""
@@ -107,13 +123,59 @@ class MappedReader(Reader):
             return None
         storage = self._storage
         reading = storage.read(keys, self._private.fields, self._plan.access.writes, self._identified)
-        found, replies = yield from alongside(reading, (("EXISTS", storage.documents.docs),))
-        self._bare = replies == [0] and self._sure(found)
-        return [each for each in found if each is not None]
+        sides = (("EXISTS", storage.documents.docs), storage.moved())
+        found, (began,), (there, self._now) = yield from between((storage.moved(),), reading, sides)
+        if not self._since:
+            self._since.append(began)
+        self._bare = there == 0 and self._sure(found)
+        if None in found:
+            self._latest = [key for key, each in zip(keys, found, strict=True) if each is not None]
+            return [each for each in found if each is not None]
+        self._latest = keys
+        return found
 
     def _sure(self, found: list[Any]) -> bool:
         """Whether the pipeline that asked for the document side was the last to read the mapped side."""
         return True
+
+    def _beside(self, reader: Reader) -> Flow[list[Stored] | None]:
+        """The next batch of the document side, without documents that were given before they moved there."""
+        storage = self._storage
+        reading = reader.fetch()
+        batch, replies = yield from alongside(reading, (storage.moved(),))
+        if replies is not None:
+            (self._now,) = replies
+        if batch is None:
+            return None
+        if self._test is not None:
+            batch = [stored for stored in batch if self._test(stored.document)]
+        if not self._since:
+            self._since.append(self._now)
+        if self._now != self._since[0]:
+            _, moved = yield from storage.moves_since(self._since[0])
+            gone = {key for key in moved if hash(key) in self._given}
+            batch = [stored for stored in batch if storage.key_of(stored) not in gone]
+        self._latest = [key for stored in batch if (key := storage.key_of(stored)) is not None]
+        return batch
+
+    def _moved(self, plain: bool) -> Flow[list[Any] | None]:
+        """The documents that have moved since this reader began and that it has not given; None if there are none."""
+        storage, access = self._storage, self._plan.access
+        while self._since and self._now != self._since[0]:
+            self._since[0], moved = yield from storage.moves_since(self._since[0])
+            keys = [key for key in moved if hash(key) not in self._given]
+            found: list[Any] = []
+            if keys:
+                test = compile_predicate(access.predicate)
+                whole = yield from storage.both(keys, access.writes)
+                for key, stored in whole:
+                    if test(stored.document):
+                        self._given.append(hash(key))
+                        found.append(stored.document if plain else stored)
+            (self._now,) = yield Pipeline((storage.moved(),))
+            if found:
+                return found
+        return None
 
     def _next_keys(self) -> Flow[tuple[str, ...] | None]:
         plan = self._private
@@ -127,10 +189,12 @@ class MappedReader(Reader):
     def _enumerated(self) -> Flow[tuple[str, ...] | None]:
         if self._start == b"":
             return None
-        yield from self._storage.adopt()
-        (reply,) = yield Pipeline(
-            (("ZRANGE", self._storage.index, self._start, "+inf", "BYSCORE", "LIMIT", 0, BATCH, "WITHSCORES"),)
-        )
+        storage = self._storage
+        yield from storage.adopt()
+        members_from = ("ZRANGE", storage.index, self._start, "+inf", "BYSCORE", "LIMIT", 0, BATCH, "WITHSCORES")
+        began, reply = yield Pipeline((storage.moved(), members_from))
+        if not self._since:
+            self._since.append(began)
         if reply and isinstance(reply[0], list):
             reply = [part for pair in reply for part in pair]
         members, scores = reply[0::2], reply[1::2]
@@ -181,7 +245,8 @@ class TableReader(MappedReader):
     def _rows(self, columns: Sequence[str], scan: ScanPlan) -> Flow[list[tuple[Any, ...]] | None]:
         """The next block of rows of the open scan."""
         if self._scan is None:
-            yield from self._storage.prepared()
+            _, (began,), _ = yield from between((self._storage.moved(),), self._storage.prepared())
+            self._since.append(began)
             statement = self._storage.scan(columns, scan)
             if 0 < scan.limit <= BATCH:
                 self._scanned = True
@@ -202,17 +267,22 @@ class TableReader(MappedReader):
         storage = self._storage
         writes = self._plan.access.writes
         redis = [name for name in storage.spec.redis if writes or name in fields]
+        keys = [row[0] for row in rows]
         if not redis and not writes:
-            return storage.stored([row[0] for row in rows], columns, [row[1:] for row in rows], {}, identified, False)
+            self._latest = keys
+            return storage.stored(keys, columns, [row[1:] for row in rows], {}, identified, False)
         found: list[Any] = []
+        given: list[str] = []
         for start in range(0, len(rows), BATCH):
             block = rows[start : start + BATCH]
             keys = [row[0] for row in block]
             count = ("ZCARD", storage.pending.gone)
-            raws, replies = yield from alongside(storage.raws(keys, redis), (count,))
-            if replies != [0]:
+            raws, _, (deleted,) = yield from between((), storage.raws(keys, redis), (count,))
+            if deleted:
                 block, keys, raws = yield from self._alive(block, keys, raws)
             found.extend(storage.stored(keys, columns, [row[1:] for row in block], raws, identified, writes))
+            given.extend(keys)
+        self._latest = given
         return found
 
     def _distinct(self, scan: ScanPlan, values: DistinctValues) -> Flow[list[Document] | None]:
@@ -256,7 +326,7 @@ class TableReader(MappedReader):
             if len(kept) > 4 * access.limit + 4096:
                 kept = runner.top(kept, access.limit)
         kept = runner.top(kept, access.limit)
-        keys = [document[name] for document in kept]
+        self._latest = keys = [document[name] for document in kept]
         found: list[Document] = []
         for start in range(0, len(keys), BATCH):
             block = yield from storage.read(keys[start : start + BATCH], self._private.fields, False, self._identified)

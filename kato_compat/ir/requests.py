@@ -112,19 +112,37 @@ Request: TypeAlias = Pipeline | Select | OpenScan | NextBlock | CloseScan | Inse
 Flow: TypeAlias = Generator[Request, Any, T]
 
 
-def alongside(flow: Flow[T], commands: tuple[Command, ...], ahead: bool = False) -> Flow[tuple[T, list[Any] | None]]:
-    """`flow`, with `commands` in its first pipeline: after the flow's own, or `ahead` of them.
+def between(
+    ahead: tuple[Command, ...], flow: Flow[T], behind: tuple[Command, ...] = ()
+) -> Flow[tuple[T, list[Any], list[Any]]]:
+    """`flow`, with commands in its first pipeline: some `ahead` of its own and some `behind` them.
 
-    Returns the flow's result and the replies to `commands`, None if the flow made no pipeline.
+    Returns the flow's result, the replies to `ahead` and those to `behind`. If the flow makes no pipeline they are
+    asked for in one of their own, after it.
     """
-    replies: list[Any] | None = None
+    result, replies = yield from _joined(ahead, flow, behind)
+    if replies is None:
+        found = yield Pipeline(ahead + behind)
+        replies = found[: len(ahead)], found[len(ahead) :]
+    return result, *replies
+
+
+def alongside(flow: Flow[T], commands: tuple[Command, ...]) -> Flow[tuple[T, list[Any] | None]]:
+    """`flow`, with `commands` behind its own in its first pipeline; the replies are None if it made no pipeline."""
+    result, replies = yield from _joined((), flow, commands)
+    return result, None if replies is None else replies[1]
+
+
+def _joined(
+    ahead: tuple[Command, ...], flow: Flow[T], behind: tuple[Command, ...]
+) -> Flow[tuple[T, tuple[list[Any], list[Any]] | None]]:
+    joined: tuple[list[Any], list[Any]] | None = None
     try:
         request = next(flow)
         while True:
-            joins = replies is None and isinstance(request, Pipeline)
+            joins = joined is None and isinstance(request, Pipeline)
             if joins:
-                own = cast("Pipeline", request).commands
-                request = Pipeline(commands + own if ahead else own + commands)
+                request = Pipeline(ahead + cast("Pipeline", request).commands + behind)
             try:
                 reply = yield request
             except GeneratorExit:
@@ -134,9 +152,9 @@ def alongside(flow: Flow[T], commands: tuple[Command, ...], ahead: bool = False)
                 request = flow.throw(error)
                 continue
             if joins:
-                at = len(commands) if ahead else len(reply) - len(commands)
-                head, tail = reply[:at], reply[at:]
-                replies, reply = (head, tail) if ahead else (tail, head)
+                first, last = len(ahead), len(reply) - len(behind)
+                joined = reply[:first], reply[last:]
+                reply = reply[first:last]
             request = flow.send(reply)
     except StopIteration as end:
-        return cast("T", end.value), replies
+        return cast("T", end.value), joined

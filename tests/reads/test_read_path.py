@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kato_compat import MongoClient
-from kato_compat.ir.requests import Execute, Flow, InsertRows, Pipeline, Select, Sleep, alongside
+from kato_compat.ir.requests import Execute, Flow, InsertRows, Pipeline, Select, Sleep, alongside, between
 
 
 def named(number: int) -> str:
@@ -82,9 +82,9 @@ class TestAlongside:
         assert sent == [["a", "b", "x", "y"], ["c"]]
 
     def test_ahead(self) -> None:
-        result, sent = self.run(alongside(self.flow(), (("GET", "x"),), ahead=True))
-        assert result == ([["a", "b"], ["c"]], ["x"])
-        assert sent == [["x", "a", "b"], ["c"]]
+        result, sent = self.run(between((("GET", "x"),), self.flow(), (("GET", "y"),)))
+        assert result == ([["a", "b"], ["c"]], ["x"], ["y"])
+        assert sent == [["x", "a", "b", "y"], ["c"]]
 
     def test_a_flow_without_a_pipeline(self) -> None:
         def idle() -> Flow[int]:
@@ -92,6 +92,7 @@ class TestAlongside:
             return 7
 
         assert self.run(alongside(idle(), (("GET", "x"),))) == ((7, None), [])
+        assert self.run(between((("GET", "x"),), idle())) == ((7, ["x"], []), [["x"]])
 
     def test_an_error_reaches_the_flow(self) -> None:
         def careful() -> Flow[str]:
