@@ -294,22 +294,28 @@ class KeyedStorage(Storage):
     def count(self) -> Flow[int]:
         """See `Storage.count`."""
         while True:
-            sides = (("EXISTS", self.documents.docs), self.moved())
-            found, before, after = yield from between((self.moved(),), self.mapped_count(), sides)
-            if after == [0, *before]:
+            before, found, there, after = yield from self.counted()
+            if there:
+                found += yield from self.documents.count()
+                (after,) = yield Pipeline((self.moved(),))
+            if after == before:
                 return found
-            found += yield from self.documents.count()
-            if (yield Pipeline((self.moved(),))) == before:
-                return found
+
+    def counted(self) -> Flow[tuple[bytes | None, int, int, bytes | None]]:
+        """The number of mapped documents and behind it whether there are others, between two looks at the moves."""
+        behind = (("EXISTS", self.documents.docs), self.moved())
+        if isinstance(self.spec.source, Singleton):
+            reading = self.read((self.spec.source.key,), (), writes=False)
+            (found,), (before,), (there, after) = yield from between((self.moved(),), reading, behind)
+            return before, int(found is not None), there, after
+        yield from self.adopt()
+        before, count, there, after = yield Pipeline((self.moved(), ("ZCARD", self.index), *behind))
+        return before, count, there, after
 
     def mapped_count(self) -> Flow[int]:
         """The number of documents of the mapped side."""
-        if isinstance(self.spec.source, Singleton):
-            (found,) = yield from self.read((self.spec.source.key,), (), writes=False)
-            return 0 if found is None else 1
-        yield from self.adopt()
-        (count,) = yield Pipeline((("ZCARD", self.index),))
-        return int(count)
+        _, found, _, _ = yield from self.counted()
+        return found
 
     def adopt(self) -> Flow[None]:
         """Build the index of keys once for data that others wrote; afterwards every write keeps it."""

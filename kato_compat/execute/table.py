@@ -291,13 +291,19 @@ class TableStorage(MappedStorage):
         yield from self.warehouse.prepare(self.pending.source)
         yield from self.pending.flush()
 
-    def mapped_count(self) -> Flow[int]:
-        """See `MappedStorage.mapped_count`: each name once.
+    def counted(self) -> Flow[tuple[bytes | None, int, int, bytes | None]]:
+        """See `MappedStorage.counted`."""
+        _, (before,), _ = yield from between((self.moved(),), self.prepared())
+        found = yield from self._distinct_names()
+        there, after = yield Pipeline((("EXISTS", self.documents.docs), self.moved()))
+        return before, found, there, after
+
+    def _distinct_names(self) -> Flow[int]:
+        """How many names have a row: each counts once.
 
         Finding duplicate rows reads every name. How many there are is remembered with the parts that they were
         found in (any change of the data changes the parts or their rows), so that the next count reads no names.
         """
-        yield from self.prepared()
         parts: tuple[tuple[Any, ...], ...] = ()
         if (yield from self.warehouse.has_parts(self.pending.source)):
             statement = self._over_all(Sql("_part, count()"), Sql(" GROUP BY _part ORDER BY _part"))

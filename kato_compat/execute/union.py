@@ -182,7 +182,11 @@ class MappedReader(Reader):
         if plan.keys is None and plan.ids is None:
             return (yield from self._enumerated())
         if self._keys is None:
-            keys = plan.keys if plan.keys is not None else (yield from self._storage.by_ids(plan.ids or ()))
+            keys = plan.keys
+            if keys is None:
+                finding = self._storage.by_ids(plan.ids or ())
+                keys, (began,), _ = yield from between((self._storage.moved(),), finding)
+                self._since.append(began)
             self._keys = iter([keys[start : start + BATCH] for start in range(0, len(keys), BATCH)])
         return next(self._keys, None)
 
@@ -326,11 +330,14 @@ class TableReader(MappedReader):
             if len(kept) > 4 * access.limit + 4096:
                 kept = runner.top(kept, access.limit)
         kept = runner.top(kept, access.limit)
-        self._latest = keys = [document[name] for document in kept]
+        keys = [document[name] for document in kept]
         found: list[Document] = []
+        given: list[str] = []
         for start in range(0, len(keys), BATCH):
             block = yield from storage.read(keys[start : start + BATCH], self._private.fields, False, self._identified)
             found.extend(document for document in block if document is not None)
+            given.extend(key for key, each in zip(keys[start : start + BATCH], block, strict=True) if each is not None)
+        self._latest = given
         return found
 
     def close(self) -> Flow[None]:
