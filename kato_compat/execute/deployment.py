@@ -2,10 +2,9 @@
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from pymongo.errors import InvalidOperation
+from pymongo.errors import InvalidOperation, PyMongoError
 
 from kato_compat.execute.documents import DocumentStorage
 from kato_compat.execute.drive import SyncDriver
@@ -74,7 +73,7 @@ class Deployment(ABC):
             yield from self.storage(database, collection).drop()
 
     def flush(self) -> Flow[int]:
-        """Move all pending rows of the storages in use to ClickHouse; how many rows were inserted."""
+        """Move all pending rows to ClickHouse; how many rows were inserted."""
         return 0
         yield  # a flow without requests
 
@@ -119,12 +118,14 @@ class EngineDeployment(Deployment):
         self.clickhouse = clickhouse
         self.warehouse = Warehouse(database, set())
         self._embedded = embedded
+        self._used_tables = False
 
     def _make(self, database: str, collection: str) -> Storage:
         spec = self.catalogue.find(collection)
         if spec is None:
             return DocumentStorage(database, collection)
         if isinstance(spec.source, Table):
+            self._used_tables = True
             return TableStorage(spec, self.warehouse, database, collection)
         return MappedStorage(spec, database, collection, self._brand_new)
 
@@ -176,8 +177,7 @@ class EngineDeployment(Deployment):
         (members,) = yield Pipeline((("SMEMBERS", CATALOGUE),))
         found: set[tuple[str, str]] = set()
         for member in members:
-            escaped, _, collection = member.partition(b"/")
-            found.add((unescape(escaped), unescape(collection)))
+            found.add(_names_of(member))
         if database is not None:
             found = {name for name in found if name[0] == database}
         for spec in self.catalogue:
@@ -197,25 +197,32 @@ class EngineDeployment(Deployment):
         rows = yield Select(text, parameters)
         return [row[0] for row in rows]
 
-    def pending(self) -> Iterator[Pending]:
-        """The pending rows of the storages in use."""
-        with self._lock:
-            storages = list(self._storages.values())
-        return (storage.pending for storage in storages if isinstance(storage, TableStorage))
-
     def flush(self) -> Flow[int]:
-        """See `Deployment.flush`."""
+        """See `Deployment.flush`: of all collections, whichever client wrote them.
+
+        One that cannot be moved does not keep the others from it; its error is raised at the end.
+        """
+        (members,) = yield Pipeline((("SMEMBERS", CATALOGUE),))
         moved = 0
-        for pending in self.pending():
-            moved += yield from pending.flush()
+        failed: PyMongoError | None = None
+        for database, collection in sorted(map(_names_of, members)):
+            spec = self.catalogue.find(collection)
+            if spec is not None and isinstance(spec.source, Table):
+                try:
+                    moved += yield from Pending(spec, self.warehouse, database, collection).flush()
+                except PyMongoError as error:
+                    failed = failed or error
+        if failed is not None:
+            raise failed
         return moved
 
     def close(self) -> None:
-        """See `Deployment.close`. The rows that wait in the collections in use are moved first."""
+        """See `Deployment.close`. A client that used a table moves the rows that wait first."""
         if self.closed:
             return
         try:
-            if self._uses_tables():
+            # One that asked nothing must not open a connection to close.
+            if self._used_tables:
                 self.driver.run(self.flush())
         finally:
             self.closed = True
@@ -225,10 +232,12 @@ class EngineDeployment(Deployment):
                 self.clickhouse.close()
                 self.redis.close()
 
-    def _uses_tables(self) -> bool:
-        """Whether a table was used: a client that asked nothing must not open a connection to close."""
-        return any(True for _ in self.pending())
-
     def describe(self) -> str:
         """See `Deployment.describe`."""
         return f"{self.clickhouse.address}, {self.redis.address}"
+
+
+def _names_of(member: bytes) -> tuple[str, str]:
+    """The database and the collection of an entry of the catalogue of collections."""
+    database, _, collection = member.partition(b"/")
+    return unescape(database), unescape(collection)

@@ -345,6 +345,8 @@ class TableStorage(MappedStorage):
         if any(after[name] != before.get(name, MISSING) for name in self.spec.columns):
             commands.extend(self._remove_row(version.key))
             commands.append(("HSET", self.pending.pending, version.key.encode(), self.pending.encode(after)))
+            # What waits is found by the catalogue, also where others made the collection.
+            commands.append(("SADD", CATALOGUE, self.documents.entry))
         return commands
 
     def removal(self, key: str, definitions: Definitions) -> list[Command]:

@@ -1,5 +1,6 @@
 """Keys of a type that KATO does not write: a read says so, and never shows a document without the field, or none."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,9 +21,17 @@ def send(client: MongoClient, *commands: tuple[Any, ...]) -> None:
     client.deployment.run(flow())
 
 
+@pytest.fixture
+def kb_id(engines: MongoClient, fresh_name: Any) -> Iterator[str]:
+    """A knowledge base of which nothing is left: other tests look at all there are."""
+    name = fresh_name()
+    yield name
+    send(engines, ("DEL", f"{name}:symbols:freq", f"{name}:symbols:pmf"))
+    engines.drop_database(name)
+
+
 @pytest.mark.parametrize("field", ["frequency", "emotives", "metadata"])
-def test_a_pattern_with_a_key_of_another_type(engines: MongoClient, fresh_name: Any, field: str) -> None:
-    kb_id = fresh_name()
+def test_a_pattern_with_a_key_of_another_type(engines: MongoClient, kb_id: str, field: str) -> None:
     patterns = engines[kb_id].patterns_kb
     patterns.insert_one({"name": NAME, "pattern_data": [["a"]], "length": 1, "frequency": 3})
     send(engines, ("DEL", f"{kb_id}:{field}:{NAME}"), ("LPUSH", f"{kb_id}:{field}:{NAME}", "x"))
@@ -33,8 +42,7 @@ def test_a_pattern_with_a_key_of_another_type(engines: MongoClient, fresh_name: 
 
 
 @pytest.mark.parametrize("part", ["freq", "pmf"])
-def test_a_symbol_with_a_key_of_another_type(engines: MongoClient, fresh_name: Any, part: str) -> None:
-    kb_id = fresh_name()
+def test_a_symbol_with_a_key_of_another_type(engines: MongoClient, kb_id: str, part: str) -> None:
     symbols = engines[kb_id].symbols_kb
     symbols.insert_one({"name": "s", "frequency": 3, "pattern_member_frequency": 2})
     hashes = engines.deployment.catalogue.layout == "hashes"
@@ -46,8 +54,7 @@ def test_a_symbol_with_a_key_of_another_type(engines: MongoClient, fresh_name: A
         assert caught.value.code == 14
 
 
-def test_a_counter_that_is_no_integer(engines: MongoClient, fresh_name: Any) -> None:
-    kb_id = fresh_name()
+def test_a_counter_that_is_no_integer(engines: MongoClient, kb_id: str) -> None:
     symbols = engines[kb_id].symbols_kb
     symbols.insert_one({"name": "s", "frequency": 3, "pattern_member_frequency": 2})
     if engines.deployment.catalogue.layout == "hashes":
