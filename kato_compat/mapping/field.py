@@ -117,18 +117,20 @@ class Counter(Field):
         return kato(kb_id, *self.parts, key) if self.keyed else kato(kb_id, *self.parts)
 
     def reads(self, kb_id: str, keys: Sequence[str]) -> list[Command]:
-        """See `Field.reads`."""
+        """See `Field.reads`. GET, unlike MGET, says of itself that a key is of another type."""
+        if len(keys) == 1:
+            return [("GET", self.key(kb_id, keys[0]))]
         prefix = ":".join((kb_id, *self.parts, ""))
         names = [(prefix + key).encode() for key in keys] if self.keyed else [kato(kb_id, *self.parts)] * len(keys)
         return [("MGET", *names), ("EXISTS", *names)]
 
     def raws(self, keys: Sequence[str], replies: list[Any]) -> list[Raw]:
         """See `Field.raws`."""
-        return list(replies[0])
+        return list(replies if len(keys) == 1 else replies[0])
 
     def hidden(self, keys: Sequence[str], replies: list[Any]) -> list[str]:
         """See `Field.hidden`: MGET gives nil for a key of another type too, GET raises."""
-        return _unread(keys, replies)
+        return [] if len(keys) == 1 else _unread(keys, replies)
 
     def ask(self, kb_id: str, key: str) -> Command:
         """See `Field.ask`."""
