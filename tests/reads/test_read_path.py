@@ -158,7 +158,8 @@ class TestCount:
 
     @staticmethod
     def write(client: Any, kb_id: str, *numbers: int) -> None:
-        """Rows as another program writes them."""
+        """Rows as another program writes them, into the table that is there."""
+        client[kb_id].patterns_kb.count_documents({})
         rows = [(kb_id, named(number), [["x"]], 1) for number in numbers]
         columns = ("kb_id", "name", "pattern_data", "length")
         client.deployment.clickhouse.insert_rows(InsertRows("kato", "patterns_data", columns, rows))
@@ -217,7 +218,8 @@ class TestDistinctValues:
         patterns.insert_one({"name": "aside", "pattern_data": ["flat", 5, ["c", None]], "length": 3})
         pipeline = [*stages, {"$group": {"_id": "$pattern_data"}}, {"$sort": {"_id": 1}}]
         answer = list(patterns.aggregate(pipeline))
-        assert answer == list(patterns.aggregate(pipeline, pushdown=False))
+        # Arrays of the same least element are equal for a sort: these come in any order.
+        assert sorted(answer, key=repr) == sorted(patterns.aggregate(pipeline, pushdown=False), key=repr)
         assert len(answer) > 2
         tree = patterns.explain_aggregate(pipeline)["kato_compat"]
         assert "SELECT DISTINCT" in tree["sql"]
