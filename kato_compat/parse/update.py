@@ -20,6 +20,7 @@ from kato_compat.operators.update.rename import Rename, Renamed
 from kato_compat.parse.expression import Context
 from kato_compat.parse.filter import parse_filter
 from kato_compat.parse.pipeline import parse_pipeline
+from kato_compat.parse.prepared import Shape, apply, prepare
 from kato_compat.parse.seed import seed
 from kato_compat.parse.tree import Tree, parse_array_filters
 from kato_compat.values.collation import Collation
@@ -33,6 +34,7 @@ from kato_compat.values.types import alias_of
 from kato_compat.values.validity import MAX_DEPTH, check_dollar, check_identity, depth_of, too_deep
 
 _EMPTY_TIMESTAMP: Final = Timestamp(0, 0)
+_SET_SLOT: Final = object.__setattr__
 
 
 class Update(ABC):
@@ -107,6 +109,42 @@ class Modification(Update):
         elif old is not MISSING:
             path = ".".join(_first_path(self.root, "_id"))
             raise fail(66, f"Performing an update on the path '{path}' would modify the immutable field '_id'")
+
+
+class Prepared(Modification):
+    """A modification of top-level fields by the common operators: a shape and its operands (see `parse.prepared`)."""
+
+    __slots__ = ("_operands", "_shape")
+    _shape: Shape
+    _operands: list[Any]
+
+    def __init__(self, shape: Shape, operands: list[Any]) -> None:
+        _SET_SLOT(self, "_shape", shape)
+        _SET_SLOT(self, "_operands", operands)
+
+    @property
+    def root(self) -> ObjectNode:
+        """The tree of the paths, made anew."""
+        return self._shape.root(self._operands)
+
+    @property
+    def needs_position(self) -> bool:
+        """See `Update.needs_position`."""
+        return False
+
+    @property
+    def touched(self) -> frozenset[str]:
+        """See `Update.touched`."""
+        return self._shape.names
+
+    positional = needs_position
+    names = touched
+    guarded = ()
+
+    def apply(self, document: Document, *, position: int | None = None, inserting: bool = False) -> Document:
+        """See `Update.apply`."""
+        result = apply(self._shape, self._operands, document, inserting)
+        return _insertable(result) if inserting else result
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +226,10 @@ def parse_update(
     and an unused or ambiguous array filter; 40 for paths in conflict, 56 for an empty one, 72 for a stage that updates
     may not have; 2 and 14 for wrong operands.
     """
+    if not array_filters and type(raw) is dict:
+        prepared = prepare(raw)
+        if prepared is not None:
+            return Prepared(*prepared)
     if isinstance(raw, list):
         if array_filters:
             raise fail(9, "arrayFilters may not be specified for pipeline-syle updates")
