@@ -13,13 +13,13 @@ from typing import Final, TypeAlias
 from pymongo.errors import OperationFailure
 
 from kato_compat.execute.storage import Change, Outcome, Storage, Stored
-from kato_compat.execute.writing import check_size, delete, insert, update, upserted
+from kato_compat.execute.writing import MAX_DOCUMENT, delete, insert, update, upserted
 from kato_compat.ir.matching import in_server_order
 from kato_compat.ir.predicate import ALWAYS, And, AtPath, Predicate, compile_predicate, matched_index
 from kato_compat.ir.requests import Flow
 from kato_compat.parse.command import Delete, Write, Written
-from kato_compat.plan.pin import pinned
-from kato_compat.values.document import Document
+from kato_compat.plan.pin import identified, pinned
+from kato_compat.values.document import Document, encode_all
 from kato_compat.values.equality import same
 from kato_compat.values.identity import identity
 from kato_compat.values.paths import Path, iterate
@@ -36,6 +36,8 @@ class Insert:
 
     document: Document
     generated: bool = False
+    #: The BSON of the document, where it was made already.
+    data: bytes | None = None
 
 
 Request: TypeAlias = Insert | Write | Delete | OperationFailure
@@ -67,15 +69,16 @@ def _insert(storage: Storage, window: Sequence[Request], ordered: bool) -> Flow[
     inserts = [request for request in window if isinstance(request, Insert)]
     generated = {place for place, each in enumerate(inserts) if each.generated}
     outcomes: list[Result] = []
-    outcomes.extend((yield from insert(storage, [each.document for each in inserts], ordered, generated)))
+    documents, encoded = [each.document for each in inserts], [each.data for each in inserts]
+    outcomes.extend((yield from insert(storage, documents, ordered, generated, encoded)))
     return outcomes
 
 
 def _alone(storage: Storage, request: Request) -> Flow[Result]:
     try:
         match request:
-            case Insert(document, generated):
-                (outcome,) = yield from insert(storage, [document], generated=(0,) if generated else ())
+            case Insert(document, generated, data):
+                (outcome,) = yield from insert(storage, [document], True, (0,) if generated else (), (data,))
                 return outcome
             case Write():
                 return (yield from update(storage, request))
@@ -140,32 +143,37 @@ class _Block:
             except OperationFailure:
                 # It is made alone, behind all that came before it, and fails again.
                 break
-        if not self._changes:
+        changes = self._encoded()
+        if not changes:
             return self._results
-        outcomes = yield from self._storage.write(self._changes, ordered=True)
+        outcomes = yield from self._storage.write(changes, ordered=True)
         if outcomes[-1] is not Outcome.DONE:
             del self._results[self._owners[len(outcomes) - 1] :]
-        for change, owner in zip(self._changes, self._owners, strict=True):
-            if owner < len(self._results) and change.before is None and change.after is not None:
+        for change, owner in zip(changes, self._owners, strict=True):
+            if change.generated and owner < len(self._results) and change.after is not None:
                 written = self._results[owner]
                 if isinstance(written, Written):
                     # The storage may have given it another `_id` than the one that was proposed.
                     written.upserted = change.after["_id"]
         return self._results
 
+    def _encoded(self) -> list[Change]:
+        """The changes with the BSON of their documents, up to the first document that is too large to store."""
+        changes = self._changes
+        bare = [place for place, change in enumerate(changes) if change.data is None and change.after is not None]
+        for place, data in zip(bare, encode_all([changes[place].after or {} for place in bare]), strict=True):
+            if len(data) > MAX_DOCUMENT:
+                # It is made alone, behind all that came before it, and fails.
+                del self._results[self._owners[place] :], changes[place:], self._owners[place:]
+                break
+            before, after, generated, foreseen, _ = changes[place]
+            changes[place] = Change(before, after, generated, foreseen, data)
+        return changes
+
     def _apply(self, request: Request, candidates: list[Stored]) -> bool:
         """Apply one request to the documents as they are by now; False if it does not go with the others."""
+        result: Result
         match request:
-            case Insert(document, generated):
-                check_size(document)
-                result: Result = Outcome.DONE
-                changed = self._change(None, document, generated)
-            case Delete():
-                matched = self._matching(request, candidates)
-                if matched is None:
-                    return False
-                result = len(matched)
-                changed = not matched or self._change(matched[0], None)
             case Write():
                 matched = self._matching(request, candidates)
                 if matched is None:
@@ -178,6 +186,15 @@ class _Block:
                     document, generated = upserted(self._storage, request)
                     result = Written(upserted=document["_id"], inserted=True, after=document)
                     changed = self._change(None, document, generated)
+            case Insert(document, generated, data):
+                result = Outcome.DONE
+                changed = self._change(None, document, generated, data)
+            case Delete():
+                matched = self._matching(request, candidates)
+                if matched is None:
+                    return False
+                result = len(matched)
+                changed = not matched or self._change(matched[0], None)
             case _:
                 return False
         if changed:
@@ -188,34 +205,45 @@ class _Block:
         position = matched_index(in_server_order(command.predicate)) if command.update.needs_position else None
         before = stored.document
         after = command.update.apply(before, position=None if position is None else position(before))
-        if same(before, after):
-            return Written(matched=1, before=before, after=before), True
-        check_size(after)
-        return Written(matched=1, modified=1, before=before, after=after), self._change(stored, after)
+        if after is before or same(before, after):
+            return Written(1, 0, None, False, before, after), True
+        return Written(1, 1, None, False, before, after), self._change(stored, after)
 
-    def _change(self, before: Stored | None, after: Document | None, generated: bool = False) -> bool:
-        foreseen = self._storage.foresee(before, after)
-        if foreseen is None:
-            key = before.key if before is not None else identity(after["_id"] if after is not None else None)
-            change, stored = Change(before, after, generated), None if after is None else Stored(key, None, after)
+    def _change(
+        self, before: Stored | None, after: Document | None, generated: bool = False, data: bytes | None = None
+    ) -> bool:
+        foreseen = None if after is None else self._storage.foresee(before, after)
+        stored = foreseen
+        if before is not None:
+            key = before.key
+        elif foreseen is not None:
+            key = foreseen.key
         else:
-            change, stored = foreseen
-            key = before.key if before is not None else stored.key if stored is not None else b""
-        if before is None and self._overlay.documents.get(key) is not None:
+            key = identity(after["_id"] if after is not None else None)
+        if foreseen is None and after is not None:
+            stored = Stored(key, None, after)
+        documents = self._overlay.documents
+        if before is None and documents.get(key) is not None:
             return False  # the `_id` is taken by a document of this very block
-        self._changes.append(change)
+        self._changes.append(Change(before, after, generated, foreseen, data))
         self._owners.append(len(self._results))
         self._overlay.put(key, stored)
         return True
 
     def _matching(self, command: Write | Delete, candidates: list[Stored]) -> list[Stored] | None:
         """The document that a request is about, at most one; None where it must be made alone."""
-        test = compile_predicate(command.predicate)
         overlay = self._overlay
+        only = identified(command.predicate) if self._storage.foresees else None
+        if only is not None:
+            if only in overlay.documents:
+                current = overlay.documents[only]
+                return [] if current is None else [current]
+            return candidates
+        test = compile_predicate(command.predicate)
         found: dict[bytes, Stored] = {}
         touched = False
         for stored in candidates:
-            current: Stored | None = stored
+            current = stored
             if stored.key in overlay.documents:
                 touched = True
                 current = overlay.documents[stored.key]

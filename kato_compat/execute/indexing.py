@@ -15,6 +15,7 @@ from kato_compat.ir.predicate import Predicate
 from kato_compat.ir.requests import Argument, Call, Command, Flow, Pipeline
 from kato_compat.mapping.index import ID_INDEX, Index, duplicate_key, is_new
 from kato_compat.plan.indexes import Lookup
+from kato_compat.plan.pin import pinned_ids
 from kato_compat.values.order import DATE
 from kato_compat.values.sortable import LAST, bounds, inverted
 
@@ -160,30 +161,31 @@ def remove_expired(storage: "DocumentStorage", index: Index, now: int) -> Flow[i
 def prefetch(storage: "DocumentStorage", predicates: Sequence[Predicate]) -> Flow[list[list[Stored] | None]]:
     """See `Storage.prefetch`. The definitions must be known."""
     while True:
-        plans = [storage.plan(Access(predicate, writes=True)).private for predicate in predicates]
-        ids = tuple(dict.fromkeys(key for plan in plans if isinstance(plan, tuple) for key in plan))
+        plans = [
+            storage.plan(Access(predicate, writes=True)).private if (ids := pinned_ids(predicate)) is None else ids
+            for predicate in predicates
+        ]
+        keys = tuple(dict.fromkeys(key for plan in plans if isinstance(plan, tuple) for key in plan))
         lookups = {place: plan for place, plan in enumerate(plans) if isinstance(plan, Lookup)}
         commands: list[Command | Call] = [storage.head()]
-        if ids:
-            commands.append(("HMGET", storage.docs, *ids))
+        if keys:
+            commands.append(("HMGET", storage.docs, *keys))
         for lookup in lookups.values():
-            keys = (storage.docs, storage.meta, storage.index_key(lookup.index))
+            names = (storage.docs, storage.meta, storage.index_key(lookup.index))
             flat = [bound for each in lookup.ranges for bound in each]
-            commands.append(Call(LOOKUP, keys, (_CANDIDATES, 0, 0, *flat)))
+            commands.append(Call(LOOKUP, names, (_CANDIDATES, 0, 0, *flat)))
         replies = yield Pipeline(tuple(commands))
         known = yield from storage.definitions()
         if replies[0][0] == known.state:
             break
         yield from storage.definitions(reload=True)
     found: dict[bytes, Stored] = {}
-    if ids:
-        for key, value in zip(ids, replies[1], strict=True):
-            if value is not None:
-                found[key] = storage.stored(key, value)
+    if keys:
+        found = {stored.key: stored for stored in storage.all_stored(keys, replies[1])}
     candidates: list[list[Stored] | None] = [
         [found[key] for key in plan if key in found] if isinstance(plan, tuple) else None for plan in plans
     ]
-    for (place, lookup), reply in zip(lookups.items(), replies[1 + bool(ids) :], strict=True):
+    for (place, lookup), reply in zip(lookups.items(), replies[1 + bool(keys) :], strict=True):
         candidates[place] = _candidates(storage, lookup, reply, found)
     if storage.expiring:
         for each in candidates:

@@ -162,12 +162,9 @@ class MemoryStorage(Storage):
         return found if found is not None and alive([found], self._table.expiring) else None
         yield  # a flow without requests
 
-    def foresee(self, before: Stored | None, after: Document | None) -> tuple[Change, Stored | None]:
+    def foresee(self, before: Stored | None, after: Document) -> Stored:
         """See `Storage.foresee`."""
-        if after is None:
-            return Change(before, None), None
-        stored = Stored(identity(after["_id"]) if before is None else before.key, None, after)
-        return Change(before, after, version=stored), stored
+        return Stored(identity(after["_id"]) if before is None else before.key, None, after)
 
     def write(self, changes: Sequence[Change], ordered: bool = True) -> Flow[list[Outcome | OperationFailure]]:
         """See `Storage.write`."""
@@ -219,7 +216,7 @@ class MemoryStorage(Storage):
         if after is None:
             del table.documents[key]
         else:
-            table.documents[key] = change.version or Stored(key, None, after)
+            table.documents[key] = change.foreseen or Stored(key, None, after)
         return Outcome.DONE
 
     def _sweep(self, table: Table) -> int:

@@ -71,6 +71,81 @@ return outcomes
 """,
 )
 
+#: `APPLY` for a collection without indexes, in few commands. KEYS: docs, order, meta, catalogue; ARGV: the state, 1 to
+#: stop at the first failure, the catalogue's entry; then for each change its key, the version it must find (empty for
+#: an insertion, which has a score after its value) and the new value (empty for a deletion).
+#: Reply: -1 if the state is another one (nothing is made), else pairs of the place of a change that failed, from 0,
+#: and why: -1 the key exists, -2 another version.
+PUT: Final = Script(
+    "put",
+    """
+local state = redis.call('HGET', KEYS[3], 'state')
+if (state and '=' .. state or '-') ~= ARGV[1] then return -1 end
+local stops = ARGV[2] == '1'
+local failed, place, at, last = {}, 0, 4, #ARGV
+local latest, scores, stopped, made = {}, {}, false, false
+while at <= last and not stopped do
+  local keys, first = {}, at
+  while at <= last and #keys < 100 do
+    keys[#keys + 1] = ARGV[at]
+    at = at + (ARGV[at + 1] == '' and 4 or 3)
+  end
+  local found = redis.call('HMGET', KEYS[1], unpack(keys))
+  at = first
+  for each, key in ipairs(keys) do
+    local version, value = ARGV[at + 1], ARGV[at + 2]
+    local current, code = latest[key], 0
+    if current == nil then current = found[each] end
+    if version == '' then
+      if current then code = -1 end
+    elseif not current or string.sub(current, 1, 16) ~= version then
+      code = -2
+    end
+    if code ~= 0 then
+      failed[#failed + 1] = place
+      failed[#failed + 1] = code
+      if stops then
+        stopped = true
+        break
+      end
+    elseif value == '' then
+      latest[key], scores[key] = false, nil
+    else
+      latest[key] = value
+      if version == '' then scores[key], made = ARGV[at + 3], true end
+    end
+    place = place + 1
+    at = at + (version == '' and 4 or 3)
+  end
+end
+local function flush(command, key, words, size)
+  if #words > size then
+    redis.call(command, key, unpack(words))
+    return {}
+  end
+  return words
+end
+local put, gone, order = {}, {}, {}
+for key, value in pairs(latest) do
+  if value then
+    put[#put + 1], put[#put + 2] = key, value
+    put = flush('HSET', KEYS[1], put, 2000)
+  else
+    gone[#gone + 1] = key
+  end
+end
+flush('HSET', KEYS[1], put, 0)
+flush('ZREM', KEYS[2], gone, 0)
+flush('HDEL', KEYS[1], gone, 0)
+for key, score in pairs(scores) do
+  order[#order + 1], order[#order + 2] = score, key
+end
+flush('ZADD', KEYS[2], order, 0)
+if made then redis.call('SADD', KEYS[4], ARGV[3]) end
+return failed
+""",
+)
+
 #: KEYS: docs, order, meta; ARGV: the score to go on from, how many.
 #: Reply: state, epoch, members and scores, values.
 SCAN: Final = Script(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from operator import attrgetter
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from bson.objectid import ObjectId
 from pymongo.errors import OperationFailure
@@ -109,19 +109,19 @@ class Outcome(Enum):
     CONFLICT = "conflict"  # the document is not what it was: read it again
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One document's change: `before` None inserts `after`, `after` None deletes `before`.
 
     `generated`: the `_id` of an inserted document is one that `Storage.identify` gave, not the caller's; a storage
-    that cannot use it puts another one in its place, in `after`.
+    that cannot use it puts another one in its place, in `after`. `foreseen` is what `Storage.foresee` gave, where
+    that was asked; `data` is the BSON of `after`, where it was made already.
     """
 
     before: Stored | None
     after: Document | None
     generated: bool = False
-    #: The version that the document gets, where it must be known beforehand: see `Storage.foresee`.
-    version: Any = None
+    foreseen: Stored | None = None
+    data: bytes | None = None
 
 
 class Storage(ABC):
@@ -133,7 +133,7 @@ class Storage(ABC):
     #: Whether reads share documents, or parts of them, with the storage or with one another.
     shares: bool = False
 
-    #: Whether `foresee` tells.
+    #: Whether `foresee` tells. The key of a document is then the identity of its `_id`.
     foresees: bool = False
 
     @abstractmethod
@@ -155,8 +155,8 @@ class Storage(ABC):
         With `ordered` the list ends with the first outcome that is not `DONE`.
         """
 
-    def foresee(self, before: Stored | None, after: Document | None) -> tuple[Change, Stored | None] | None:
-        """A change with the document as it will stand once it is made; None if this storage cannot tell.
+    def foresee(self, before: Stored | None, after: Document) -> Stored | None:
+        """The document as it will stand once this change of it is made; None if this storage cannot tell.
 
         With it several changes of one document go in one `write`, each made from what the one before left.
         """
