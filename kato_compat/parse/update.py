@@ -226,10 +226,10 @@ def parse_update(
     and an unused or ambiguous array filter; 40 for paths in conflict, 56 for an empty one, 72 for a stage that updates
     may not have; 2 and 14 for wrong operands.
     """
-    if not array_filters and type(raw) is dict:
-        prepared = prepare(raw)
-        if prepared is not None:
-            return Prepared(*prepared)
+    if not array_filters:
+        known = prepared(raw)
+        if known is not None:
+            return known
     if isinstance(raw, list):
         if array_filters:
             raise fail(9, "arrayFilters may not be specified for pipeline-syle updates")
@@ -268,6 +268,12 @@ def parse_update(
     names = tree.names
     guarded = tuple(sorted(name for name in names if name == "_id" or name[0] == "$"))
     return Modification(tree.root(), tree.positional, names, guarded)
+
+
+def prepared(raw: Any) -> Prepared | None:
+    """The typed form of an update of internal form whose shape says all there is to know; None for any other."""
+    found = prepare(raw) if type(raw) is dict else None
+    return None if found is None else Prepared(*found)
 
 
 def parse_replacement(raw: Mapping[str, Any], context: Context | None = None) -> Update:
