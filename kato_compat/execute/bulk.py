@@ -18,6 +18,7 @@ from kato_compat.ir.matching import in_server_order
 from kato_compat.ir.predicate import ALWAYS, And, AtPath, Predicate, compile_predicate, matched_index
 from kato_compat.ir.requests import Flow
 from kato_compat.parse.command import Delete, Write, Written
+from kato_compat.parse.express import Express
 from kato_compat.plan.pin import identified, pinned
 from kato_compat.values.document import Document, encode_all
 from kato_compat.values.equality import same
@@ -40,7 +41,13 @@ class Insert:
     data: bytes | None = None
 
 
-Request: TypeAlias = Insert | Write | Delete | OperationFailure
+#: What became of express updates; none of these is ever changed.
+_UNMATCHED: Final = Written()
+_MATCHED: Final = Written(matched=1)
+_MODIFIED: Final = Written(matched=1, modified=1)
+_UNCHANGED: Final = Stored(b"", None, {})
+
+Request: TypeAlias = Insert | Write | Delete | Express | OperationFailure
 #: What became of a request: an update's `Written`, how many were deleted, an insertion's `DONE`, or its error.
 Result: TypeAlias = Written | int | Outcome | OperationFailure
 
@@ -82,6 +89,8 @@ def _alone(storage: Storage, request: Request) -> Flow[Result]:
                 return outcome
             case Write():
                 return (yield from update(storage, request))
+            case Express():
+                return (yield from update(storage, request.write()))
             case Delete():
                 deleted, _ = yield from delete(storage, request)
                 return deleted
@@ -127,16 +136,20 @@ class _Block:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
         self._overlay = _Overlay()
-        self._changes: list[Change] = []
+        self._changes: list[tuple[Stored | None, Document | None, bool, Stored | None, bytes | None]] = []
         self._owners: list[int] = []
         self._results: list[Result] = []
 
     def run(self, requests: Sequence[Request]) -> Flow[list[Result]]:
         """Make as many of the first requests as go together; their results."""
-        writes = [each for each in requests if isinstance(each, Write | Delete)]
-        found = iter((yield from self._storage.prefetch([each.predicate for each in writes])))
+        wanted = [
+            each.key if isinstance(each, Express) else each.predicate
+            for each in requests
+            if isinstance(each, Express | Write | Delete)
+        ]
+        found = iter((yield from self._storage.prefetch(wanted)))
         for request in requests:
-            candidates = next(found) if isinstance(request, Write | Delete) else []
+            candidates = next(found) if isinstance(request, Express | Write | Delete) else []
             try:
                 if candidates is None or not self._apply(request, candidates):
                     break
@@ -159,21 +172,45 @@ class _Block:
 
     def _encoded(self) -> list[Change]:
         """The changes with the BSON of their documents, up to the first document that is too large to store."""
-        changes = self._changes
-        bare = [place for place, change in enumerate(changes) if change.data is None and change.after is not None]
-        for place, data in zip(bare, encode_all([changes[place].after or {} for place in bare]), strict=True):
-            if len(data) > MAX_DOCUMENT:
-                # It is made alone, behind all that came before it, and fails.
-                del self._results[self._owners[place] :], changes[place:], self._owners[place:]
-                break
-            before, after, generated, foreseen, _ = changes[place]
-            changes[place] = Change(before, after, generated, foreseen, data)
+        encoded = iter(encode_all([after for _, after, _, _, data in self._changes if data is None and after is not None]))
+        changes: list[Change] = []
+        for before, after, generated, foreseen, data in self._changes:
+            if data is None and after is not None:
+                data = next(encoded)
+                if len(data) > MAX_DOCUMENT:
+                    # It is made alone, behind all that came before it, and fails.
+                    place = len(changes)
+                    del self._results[self._owners[place] :], self._owners[place:]
+                    break
+            changes.append(Change(before, after, generated, foreseen, data))
         return changes
+
+    def _express(self, request: Express, candidates: Sequence[Stored]) -> bool:
+        """As `_apply`."""
+        stored = self._overlay.documents.get(request.key, _UNCHANGED)
+        if stored is _UNCHANGED:
+            stored = candidates[0] if candidates else None
+        result = _UNMATCHED
+        changed = True
+        if stored is not None:
+            after = request.updated(stored.document)
+            result = _MATCHED
+            if after is not stored.document:
+                result = _MODIFIED
+                changed = self._change(stored, after)
+        elif request.upsert:
+            result = Written(upserted=request.value, inserted=True)
+            changed = self._change(None, request.inserted())
+        if changed:
+            self._results.append(result)
+        return changed
 
     def _apply(self, request: Request, candidates: list[Stored]) -> bool:
         """Apply one request to the documents as they are by now; False if it does not go with the others."""
         result: Result
         match request:
+            case Express():
+                return self._express(request, candidates)
             case Write():
                 matched = self._matching(request, candidates)
                 if matched is None:
@@ -225,7 +262,7 @@ class _Block:
         documents = self._overlay.documents
         if before is None and documents.get(key) is not None:
             return False  # the `_id` is taken by a document of this very block
-        self._changes.append(Change(before, after, generated, foreseen, data))
+        self._changes.append((before, after, generated, foreseen, data))
         self._owners.append(len(self._results))
         self._overlay.put(key, stored)
         return True

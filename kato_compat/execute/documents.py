@@ -421,7 +421,7 @@ class DocumentStorage(Storage):
 
     # many at once
 
-    def prefetch(self, predicates: Sequence[Predicate]) -> Flow[list[list[Stored] | None]]:
+    def prefetch(self, predicates: Sequence[Predicate | bytes]) -> Flow[list[list[Stored] | None]]:
         """See `Storage.prefetch`."""
         yield from self.definitions()
         return (yield from indexing.prefetch(self, predicates))

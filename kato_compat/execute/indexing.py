@@ -158,13 +158,10 @@ def remove_expired(storage: "DocumentStorage", index: Index, now: int) -> Flow[i
         low = members[-1] + b"\x00"
 
 
-def prefetch(storage: "DocumentStorage", predicates: Sequence[Predicate]) -> Flow[list[list[Stored] | None]]:
+def prefetch(storage: "DocumentStorage", predicates: Sequence[Predicate | bytes]) -> Flow[list[list[Stored] | None]]:
     """See `Storage.prefetch`. The definitions must be known."""
     while True:
-        plans = [
-            storage.plan(Access(predicate, writes=True)).private if (ids := pinned_ids(predicate)) is None else ids
-            for predicate in predicates
-        ]
+        plans = [(each,) if type(each) is bytes else _plan(storage, each) for each in predicates]
         keys = tuple(dict.fromkeys(key for plan in plans if isinstance(plan, tuple) for key in plan))
         lookups = {place: plan for place, plan in enumerate(plans) if isinstance(plan, Lookup)}
         commands: list[Command | Call] = [storage.head()]
@@ -192,6 +189,12 @@ def prefetch(storage: "DocumentStorage", predicates: Sequence[Predicate]) -> Flo
             if each is not None:
                 each[:] = storage.alive(each)
     return candidates
+
+
+def _plan(storage: "DocumentStorage", predicate: Any) -> Any:
+    """The identities or the `Lookup` that the candidates of a filter are read by; None for a scan."""
+    ids = pinned_ids(predicate)
+    return storage.plan(Access(predicate, writes=True)).private if ids is None else ids
 
 
 def _candidates(

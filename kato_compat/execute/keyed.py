@@ -210,9 +210,12 @@ class KeyedStorage(Storage):
         """The command whose reply is the number of the last move of a document from one side to the other."""
         return ("HGET", self.documents.meta, b"moves")
 
-    def prefetch(self, predicates: Sequence[Predicate]) -> Flow[list[list[Stored] | None]]:
+    def prefetch(self, predicates: Sequence[Predicate | bytes]) -> Flow[list[list[Stored] | None]]:
         """See `Storage.prefetch`: what is pinned to keys, in one read of them all."""
-        pins = [self.pin(Access(predicate, writes=True))[0] for predicate in predicates]
+        pins = [
+            None if isinstance(predicate, bytes) else self.pin(Access(predicate, writes=True))[0]
+            for predicate in predicates
+        ]
         keys = tuple(dict.fromkeys(key for pin in pins for key in pin or ()))
         if not keys:
             return [None] * len(predicates)

@@ -232,7 +232,7 @@ class MemoryStorage(Storage):
             return self._sweep(table) if table.expiring else 0
         yield  # a flow without requests
 
-    def prefetch(self, predicates: Sequence[Predicate]) -> Flow[list[list[Stored] | None]]:
+    def prefetch(self, predicates: Sequence[Predicate | bytes]) -> Flow[list[list[Stored] | None]]:
         """See `Storage.prefetch`."""
         table = self._table
         with table.lock:
@@ -240,8 +240,8 @@ class MemoryStorage(Storage):
         yield  # a flow without requests
 
     @staticmethod
-    def _pinned(table: Table, predicate: Predicate) -> list[Stored] | None:
-        ids = pinned_ids(predicate)
+    def _pinned(table: Table, predicate: Predicate | bytes) -> list[Stored] | None:
+        ids = (predicate,) if isinstance(predicate, bytes) else pinned_ids(predicate)
         if ids is None:
             return None
         return alive([table.documents[key] for key in ids if key in table.documents], table.expiring)

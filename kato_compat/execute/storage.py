@@ -162,8 +162,11 @@ class Storage(ABC):
         """
         return None
 
-    def prefetch(self, predicates: Sequence[Predicate]) -> Flow[list[list[Stored] | None]]:
-        """The candidates of many filters, in as few round trips as there can be; None for one that needs a scan."""
+    def prefetch(self, predicates: Sequence[Predicate | bytes]) -> Flow[list[list[Stored] | None]]:
+        """The candidates of many filters, in as few round trips as there can be; None for one that needs a scan.
+
+        Of a storage that `foresees` documents may be asked by their keys too.
+        """
         return [None] * len(predicates)
         yield  # a flow without requests
 

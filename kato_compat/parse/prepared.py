@@ -21,6 +21,7 @@ from kato_compat.operators.update.arithmetic import Inc
 from kato_compat.operators.update.field import Set, SetOnInsert, Unset
 from kato_compat.parse.tree import Tree
 from kato_compat.values.document import Document
+from kato_compat.values.equality import same
 from kato_compat.values.missing import MISSING
 from kato_compat.values.types import INT32_MAX, INT32_MIN
 from kato_compat.values.validity import MAX_DEPTH, depth_of
@@ -104,7 +105,10 @@ def prepare(raw: Mapping[str, Any]) -> tuple[Shape, list[Any]] | None:
 
 
 def apply(shape: Shape, operands: list[Any], document: Document, inserting: bool) -> Document:
-    """`document` after an update, the same object where nothing changes. Raises what `$inc` raises for a value that it cannot add to."""
+    """`document` after an update, the same object where nothing changes (as `values.equality.same` has it).
+
+    Raises what `$inc` raises for a value that it cannot add to.
+    """
     result = document
     for name, kind, place in shape.steps:
         value = document.get(name, MISSING)
@@ -124,7 +128,7 @@ def apply(shape: Shape, operands: list[Any], document: Document, inserting: bool
             new = operands[place]
         else:
             continue
-        if new is value:
+        if new is value or same(new, value):
             continue
         if result is document:
             result = document.copy()
