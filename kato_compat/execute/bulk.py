@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 from pymongo.errors import OperationFailure
 
 from kato_compat.execute.storage import Change, Outcome, Storage, Stored
-from kato_compat.execute.writing import MAX_DOCUMENT, delete, insert, update, upserted
+from kato_compat.execute.writing import MAX_DOCUMENT, delete, identified_document, insert, update, upserted
 from kato_compat.ir.matching import in_server_order
 from kato_compat.ir.predicate import ALWAYS, And, AtPath, Predicate, compile_predicate, matched_index
 from kato_compat.ir.requests import Flow
@@ -23,6 +23,7 @@ from kato_compat.plan.pin import identified, pinned
 from kato_compat.values.document import Document, encode_all
 from kato_compat.values.equality import same
 from kato_compat.values.identity import identity
+from kato_compat.values.missing import MISSING
 from kato_compat.values.paths import Path, iterate
 
 #: Requests of one block.
@@ -45,7 +46,6 @@ class Insert:
 _UNMATCHED: Final = Written()
 _MATCHED: Final = Written(matched=1)
 _MODIFIED: Final = Written(matched=1, modified=1)
-_UNCHANGED: Final = Stored(b"", None, {})
 
 Request: TypeAlias = Insert | Write | Delete | Express | OperationFailure
 #: What became of a request: an update's `Written`, how many were deleted, an insertion's `DONE`, or its error.
@@ -126,6 +126,11 @@ class _Overlay:
 
 
 def _track(path: Path, values: dict[bytes, dict[bytes, None]], key: bytes, stored: Stored) -> None:
+    if len(path) == 1:
+        value = stored.document.get(path[0], MISSING)
+        if type(value) is not list:
+            values.setdefault(identity(value), {})[key] = None
+            return
     for value, _ in iterate(stored.document, path):
         values.setdefault(identity(value), {})[key] = None
 
@@ -143,7 +148,7 @@ class _Block:
     def run(self, requests: Sequence[Request]) -> Flow[list[Result]]:
         """Make as many of the first requests as go together; their results."""
         wanted = [
-            each.key if isinstance(each, Express) else each.predicate
+            each if isinstance(each, Express) else each.predicate
             for each in requests
             if isinstance(each, Express | Write | Delete)
         ]
@@ -187,9 +192,15 @@ class _Block:
 
     def _express(self, request: Express, candidates: Sequence[Stored]) -> bool:
         """As `_apply`."""
-        stored = self._overlay.documents.get(request.key, _UNCHANGED)
-        if stored is _UNCHANGED:
-            stored = candidates[0] if candidates else None
+        documents = self._overlay.documents
+        stored = candidates[0] if candidates else None
+        if request.key is None:
+            found = self._named(request, candidates)
+            if found is None:
+                return False
+            stored = found[0] if found else None
+        elif request.key in documents:
+            stored = documents[request.key]
         result = _UNMATCHED
         changed = True
         if stored is not None:
@@ -199,11 +210,31 @@ class _Block:
                 result = _MODIFIED
                 changed = self._change(stored, after)
         elif request.upsert:
-            result = Written(upserted=request.value, inserted=True)
-            changed = self._change(None, request.inserted())
+            document, generated = identified_document(self._storage, request.inserted())
+            result = Written(upserted=document["_id"], inserted=True)
+            changed = self._change(None, document, generated)
         if changed:
             self._results.append(result)
         return changed
+
+    def _named(self, request: Express, candidates: Sequence[Stored]) -> list[Stored] | None:
+        """As `_matching`, for an express update by another field than `_id`."""
+        documents = self._overlay.documents
+        found: dict[bytes, Stored] = {}
+        touched = False
+        for stored in candidates:
+            current: Stored | None = stored
+            if stored.key in documents:
+                touched = True
+                current = documents[stored.key]
+            if current is not None and request.matches(current.document):
+                found[stored.key] = current
+        for key in self._overlay.candidates((request.name,), (request.value,)) if documents else ():
+            current = documents[key]
+            if key not in found and current is not None and request.matches(current.document):
+                touched = True
+                found[key] = current
+        return None if touched and len(found) > 1 else list(found.values())
 
     def _apply(self, request: Request, candidates: list[Stored]) -> bool:
         """Apply one request to the documents as they are by now; False if it does not go with the others."""

@@ -30,6 +30,7 @@ from kato_compat.ir.requests import Argument, Call, Command, Flow, Pipeline
 from kato_compat.ir.transact import Check, Prefix, transact
 from kato_compat.mapping.index import ID_INDEX, Index, duplicate_key
 from kato_compat.mapping.keys import CATALOGUE, entry, own
+from kato_compat.parse.express import Express
 from kato_compat.plan.indexes import Lookup, choose, load
 from kato_compat.plan.pin import pinned_ids
 from kato_compat.values.document import Document, decode, decode_all, encode
@@ -93,6 +94,14 @@ class DocumentStorage(Storage):
             return None
         usable = tuple(index for index in self._known.kept if indexing.BUILDING not in index.options)
         return choose(access.predicate, access.sort, access.limit, usable)
+
+    def unique(self, name: str) -> Index | None:
+        """An index that has each value of the field `name` once, and every document with one; None if there is none."""
+        for index in () if self._known is None else self._known.kept:
+            if index.unique and index.keys in (((name, 1),), ((name, -1),)) and index.collation is None:
+                if index.partial is None and not index.hidden and indexing.BUILDING not in index.options:
+                    return index
+        return None
 
     def usable(self, index: Index) -> bool:
         """Whether queries may read an index: it is defined as it was when it was planned with, and built."""
@@ -163,7 +172,7 @@ class DocumentStorage(Storage):
             definitions = yield from self.definitions()
             if not swept and self.expiring and time.monotonic() - self._swept > SWEEP:
                 yield from self.sweep()
-            if not definitions.kept:
+            if not definitions.kept or _neutral(changes[len(outcomes) : len(outcomes) + STEPS], definitions.kept):
                 put = yield from self._put(changes, len(outcomes), definitions, ordered)
                 outcomes.extend(put)
                 if ordered and put and put[-1] is not Outcome.DONE:
@@ -198,7 +207,7 @@ class DocumentStorage(Storage):
     def _put(
         self, changes: Sequence[Change], start: int, definitions: Definitions, ordered: bool
     ) -> Flow[list[Outcome | OperationFailure]]:
-        """Make the next changes where there is no index but `_id_`; what became of them, nothing if there is one."""
+        """Make the next changes where they are in no index; what became of them, nothing if the indexes are others."""
         block = changes[start : start + STEPS]
         state = b"-" if definitions.state is None else b"=" + definitions.state
         arguments: list[Argument] = [state, int(ordered), self.entry]
@@ -421,10 +430,18 @@ class DocumentStorage(Storage):
 
     # many at once
 
-    def prefetch(self, predicates: Sequence[Predicate | bytes]) -> Flow[list[list[Stored] | None]]:
+    def prefetch(self, wanted: Sequence[Predicate | Express]) -> Flow[list[list[Stored] | None]]:
         """See `Storage.prefetch`."""
         yield from self.definitions()
-        return (yield from indexing.prefetch(self, predicates))
+        return (yield from indexing.prefetch(self, wanted))
+
+
+def _neutral(changes: Sequence[Change], indexes: Sequence[Index]) -> bool:
+    """Whether changes leave the entries of all `indexes` as they are."""
+    for before, after, *_ in changes:
+        if before is None or after is None or not all(index.spares(before.document, after) for index in indexes):
+            return False
+    return True
 
 
 def _data(argument: Argument) -> bytes:

@@ -142,6 +142,8 @@ def make_step(change: Change, definitions: Definitions) -> Step:
     gone: list[Argument] = []
     added: list[Argument] = []
     for place, index in enumerate(definitions.kept, 1):
+        if before is not None and after is not None and index.spares(before.document, after):
+            continue
         new = index.entries(after) if after is not None else None
         old = index.entries(before.document) if before is not None else None
         old_keys = old.keys if old is not None else {}

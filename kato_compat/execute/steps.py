@@ -195,6 +195,31 @@ return {head[1], head[2], arrays, (at - 4) / 2 - 1, members, values}
 """,
 )
 
+#: Many lookups of one value each. KEYS: docs, meta, index; ARGV: how many documents of each, then the values' entries.
+#: Reply: state, epoch, how many documents there are of each value, then their keys and their values, all in a row.
+PROBE: Final = Script(
+    "probe",
+    """
+local head = redis.call('HMGET', KEYS[2], 'state', 'epoch')
+local counts, keys, values = {}, {}, {}
+for at = 2, #ARGV do
+  local entry = ARGV[at]
+  local found = redis.call('ZRANGEBYLEX', KEYS[3], '[' .. entry, '(' .. entry .. '\255', 'LIMIT', 0, ARGV[1])
+  counts[#counts + 1] = #found
+  for _, member in ipairs(found) do
+    local a, b, c, d = string.byte(member, -4, -1)
+    keys[#keys + 1] = string.sub(member, -4 - (((a * 256 + b) * 256 + c) * 256 + d), -5)
+  end
+end
+for start = 1, #keys, 1000 do
+  local last = math.min(start + 999, #keys)
+  local part = redis.call('HMGET', KEYS[1], unpack(keys, start, last))
+  for each = 1, last - start + 1 do values[#values + 1] = part[each] end
+end
+return {head[1], head[2], counts, keys, values}
+""",
+)
+
 #: KEYS: docs, meta, index; ARGV: the state, 1 for a unique index; then for each document: its key, the version it was
 #: read as, and its entries after their number: the key and the member.
 #: Reply: -1 if the state is another one, else for each document 0 (entered), -2 (another version), n (n-th taken).

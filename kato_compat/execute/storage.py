@@ -20,6 +20,7 @@ from kato_compat.ir.predicate import ALWAYS, Predicate
 from kato_compat.ir.requests import Flow
 from kato_compat.mapping.index import Index
 from kato_compat.mapping.spec import CollectionSpec
+from kato_compat.parse.express import Express
 from kato_compat.parse.sort import Sort
 from kato_compat.plan.values import DistinctValues
 from kato_compat.values.document import Document
@@ -162,12 +163,12 @@ class Storage(ABC):
         """
         return None
 
-    def prefetch(self, predicates: Sequence[Predicate | bytes]) -> Flow[list[list[Stored] | None]]:
+    def prefetch(self, wanted: Sequence[Predicate | Express]) -> Flow[list[list[Stored] | None]]:
         """The candidates of many filters, in as few round trips as there can be; None for one that needs a scan.
 
-        Of a storage that `foresees` documents may be asked by their keys too.
+        Only a storage that `foresees` is asked about express updates.
         """
-        return [None] * len(predicates)
+        return [None] * len(wanted)
         yield  # a flow without requests
 
     def take(self, source: "Storage", replace: bool) -> Flow[bool | None]:

@@ -115,7 +115,11 @@ def upserted(storage: Storage, command: Write) -> tuple[Document, bool]:
     """
     if command.seed is None:
         raise ValueError("the command does not upsert")
-    document = command.update.apply(command.seed(), inserting=True)
+    return identified_document(storage, command.update.apply(command.seed(), inserting=True))
+
+
+def identified_document(storage: Storage, document: Document) -> tuple[Document, bool]:
+    """A document with its `_id`, which comes first, and whether that was generated."""
     generated = "_id" not in document
     if generated:
         document = {"_id": storage.identify(document), **document}
