@@ -33,8 +33,8 @@ _SCALARS: Final = frozenset({str, int, Int64, float, bool, type(None), ObjectId,
 _SET, _INC, _UNSET, _SET_ON_INSERT = range(4)
 _KINDS: Final[dict[type[Modifier], int]] = {Set: _SET, Inc: _INC, Unset: _UNSET, SetOnInsert: _SET_ON_INSERT}
 
-#: The operators of an update, each before its paths.
-Form = tuple[tuple[str, ...], ...]
+#: The operators of an update, each after None and before its paths.
+Form = tuple[str | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +61,25 @@ def _shape(form: Form) -> Shape | None:
     tree = Tree({})
     kinds: list[int] = []
     names: list[str] = []
-    for operator, *paths in form:
-        kind = _KINDS.get(find(Kind.UPDATE, operator))  # type: ignore[arg-type]
-        if kind is None:
+    kind: int | None = None
+    for before, name in zip((None, *form), form, strict=False):
+        if name is None:
+            continue
+        if before is None:
+            kind = _KINDS.get(find(Kind.UPDATE, name))  # type: ignore[arg-type]
+        if kind is None or name == "_id":
             return None
-        for dotted in paths:
-            if dotted == "_id" or dotted[:1] == "$":
-                return None
-            try:
-                path = tree.path(dotted)
-                tree.add(path, Unset())
-            except OperationFailure:
-                return None
-            if len(path) > 1:
-                return None
-            kinds.append(kind)
-            names.append(dotted)
+        if before is None:
+            continue
+        try:
+            path = tree.path(name)
+            tree.add(path, Unset())
+        except OperationFailure:
+            return None
+        if len(path) > 1 or name[0] == "$":
+            return None
+        kinds.append(kind)
+        names.append(name)
     order = sorted(range(len(names)), key=lambda place: ORDER(names[place]))
     steps = tuple((names[place], kinds[place], place) for place in order)
     return Shape(tuple(kinds), steps, frozenset(names))
@@ -84,13 +87,13 @@ def _shape(form: Form) -> Shape | None:
 
 def prepare(raw: Mapping[str, Any]) -> tuple[Shape, list[Any]] | None:
     """The shape of an update of internal form, and its operands; None for one that must be parsed."""
-    form: list[tuple[str, ...]] = []
+    form: list[str | None] = []
     operands: list[Any] = []
     for operator, fields in raw.items():
         if type(fields) is not dict or len(fields) > _FIELDS:
             return None
-        form.append((operator, *fields))
-        operands.extend(fields.values())
+        form += (None, operator, *fields)
+        operands += fields.values()
     shape = _shape(tuple(form))
     if shape is None:
         return None

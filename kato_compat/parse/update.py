@@ -282,11 +282,12 @@ def parse_replacement(raw: Mapping[str, Any], context: Context | None = None) ->
     A top-level timestamp of zero, other than the ``_id``, becomes the time of the update.
     """
     context = Context() if context is None else context
-    moment = timestamp(context.now)
-    document = {
-        name: moment if value == _EMPTY_TIMESTAMP and type(value) is Timestamp and name != "_id" else value
-        for name, value in raw.items()
-    }
+    document = dict(raw)
+    if Timestamp in map(type, raw.values()):
+        moment = timestamp(context.now)
+        for name, value in raw.items():
+            if type(value) is Timestamp and value == _EMPTY_TIMESTAMP and name != "_id":
+                document[name] = moment
     return Replacement(document)
 
 
