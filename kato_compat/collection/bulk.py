@@ -88,9 +88,7 @@ class Bulk:
         sort: Any = None,
     ) -> None:
         """Called by `UpdateOne` and `UpdateMany`."""
-        if type(update) is not dict or not update:
-            common.validate_ok_for_update(update)
-        elif not next(iter(update)).startswith("$"):
+        if type(update) is not dict or not update or not next(iter(update)).startswith("$"):
             common.validate_ok_for_update(update)
         operation = {"q": selector, "u": update, "multi": multi}
         self._add_write(operation, False, multi, upsert, collation, array_filters, hint, sort)

@@ -177,7 +177,9 @@ class _Block:
 
     def _encoded(self) -> list[Change]:
         """The changes with the BSON of their documents, up to the first document that is too large to store."""
-        encoded = iter(encode_all([after for _, after, _, _, data in self._changes if data is None and after is not None]))
+        encoded = iter(
+            encode_all([after for _, after, _, _, data in self._changes if data is None and after is not None])
+        )
         changes: list[Change] = []
         for before, after, generated, foreseen, data in self._changes:
             if data is None and after is not None:

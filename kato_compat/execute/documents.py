@@ -126,9 +126,7 @@ class DocumentStorage(Storage):
         """The stored forms of values of ``docs``, without those that are not there."""
         there = [(key, value) for key, value in zip(keys, values, strict=True) if value is not None]
         documents = decode_all([value[VERSION:] for _, value in there])
-        return [
-            Stored(key, value[:VERSION], document) for (key, value), document in zip(there, documents, strict=True)
-        ]
+        return [Stored(key, value[:VERSION], document) for (key, value), document in zip(there, documents, strict=True)]
 
     def alive(self, found: list[Stored]) -> list[Stored]:
         """Those of `found` that have not expired."""
@@ -220,7 +218,9 @@ class DocumentStorage(Storage):
         for place, code in zip(reply[0::2], reply[1::2], strict=True):
             after = block[place].after
             taken = code == -1 and after is not None
-            outcomes[place] = duplicate_key(ID_INDEX, {"_id": after["_id"]}, self.namespace) if taken else Outcome.CONFLICT
+            outcomes[place] = (
+                duplicate_key(ID_INDEX, {"_id": after["_id"]}, self.namespace) if taken else Outcome.CONFLICT
+            )
         return outcomes[: reply[0] + 1] if ordered and reply else outcomes
 
     def _block(
