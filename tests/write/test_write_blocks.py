@@ -24,7 +24,6 @@ from kato_compat.execute.storage import Access, Change, Stored
 from kato_compat.parse import update as update_module
 from kato_compat.parse.expression import Context
 from kato_compat.parse.update import Prepared, parse_update
-from kato_compat.values.document import decode_all, encode, encode_all, normalise
 from kato_compat.values.equality import same
 
 Document = dict[str, Any]
@@ -477,19 +476,6 @@ def test_a_block_that_changes_no_entry_leaves_the_index_as_it_is(stored: Collect
     stored.bulk_write([UpdateOne({"name": "3"}, {"$set": {"tags": ["z"]}})])
     assert stored.count_documents({"tags": "z"}) == 1
     assert stored.count_documents({"tags": 3}) == 0
-
-
-# the codec
-
-
-def test_documents_through_the_codec_together() -> None:
-    documents = [normalise({"_id": place, "s": "x" * place, "d": {"a": [place, None, 0.5]}}) for place in range(75)]
-    encoded = encode_all(documents)
-    assert encoded == [encode(document) for document in documents]
-    assert same(decode_all(encoded), documents)
-    assert (encode_all([]), decode_all([])) == ([], [])
-    with pytest.raises(InvalidDocument):
-        encode_all([*documents, {"_id": 1, "o": object()}])
 
 
 def test_each_document_of_a_block_is_encoded_once(stored: Collection) -> None:
