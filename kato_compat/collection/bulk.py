@@ -10,7 +10,7 @@ from pymongo.results import BulkWriteResult
 from kato_compat.collection.face import is_of_write
 from kato_compat.execute.bulk import Insert, Request, Result, bulk
 from kato_compat.parse.command import Delete, Write, Written
-from kato_compat.parse.express import Express, express
+from kato_compat.parse.express import express
 from kato_compat.values.document import Document, normalise_all
 
 if TYPE_CHECKING:
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 _Asked = tuple[int, Any, Any, dict[str, Any]]
 #: What stands in its place until then.
 _LATER: Final = OperationFailure("not parsed yet")
-#: The other arguments of an update that has none but whether it upserts.
-_UPDATE: Final[dict[str, Any]] = {"upsert": False}
-_UPSERT: Final[dict[str, Any]] = {"upsert": True}
 #: Requests that are normalised at once.
 _TOGETHER: Final = 50
 
@@ -123,11 +120,15 @@ class Bulk:
             given = {"collation": order, "arrayFilters": array_filters, "hint": hint, "sort": sort}
             operation.update({name: value for name, value in given.items() if value is not None})
             self._check_acknowledged(order, array_filters)
+        elif self._express and not replace and not multi:
+            quick = express(operation["q"], operation["u"], bool(upsert))
+            if quick is not None:
+                self._append(operation, quick, None)
+                return
         place = self._append(operation, _LATER, hint)
-        request: dict[str, Any] = _UPSERT if upsert else _UPDATE
-        if replace or multi or order is not None or array_filters is not None or sort is not None:
-            others = {"order": order, "array_filters": array_filters, "sort": sort}
-            request = {**request, "replace": replace, "multi": multi, **others}
+        request: dict[str, Any] = {"replace": replace, "multi": multi, "upsert": bool(upsert)}
+        if order is not None or array_filters is not None or sort is not None:
+            request |= {"order": order, "array_filters": array_filters, "sort": sort}
         self._asked.append((place, operation["q"], operation["u"], request))
 
     def add_delete(self, selector: Any, limit: int, collation: Any = None, hint: Any = None) -> None:
@@ -152,12 +153,8 @@ class Bulk:
                     # The server answers for each operation when its turn comes.
                     self._prepared[each[0]] = error
 
-    def _request(self, asked: "_Asked", normal: tuple[Document, Any] | None) -> Write | Delete | Express:
+    def _request(self, asked: "_Asked", normal: tuple[Document, Any] | None) -> Write | Delete:
         _, selector, change, request = asked
-        if normal is not None and self._express and (request is _UPSERT or request is _UPDATE):
-            quick = express(*normal, request is _UPSERT)
-            if quick is not None:
-                return quick
         collection, let, known = self._collection, self._let, self._parsed
         if change is not None:
             return collection._write(selector, change, let=let, known=known, normal=normal, **request)

@@ -26,9 +26,12 @@ from kato_compat.collection.face import (
 from kato_compat.collection.namespace import Namespace
 from kato_compat.collection.stream import limit_of
 from kato_compat.execute import writing
+from kato_compat.execute.bulk import express_update
 from kato_compat.execute.storage import Outcome
+from kato_compat.ir.requests import Flow
 from kato_compat.options import check_session, take
-from kato_compat.parse.command import Delete, Modify, Write
+from kato_compat.parse.command import Delete, Modify, Write, Written
+from kato_compat.parse.express import express
 from kato_compat.parse.expression import Context
 from kato_compat.parse.filter import parse_filter
 from kato_compat.parse.projection import parse_projection
@@ -203,14 +206,23 @@ class Writes(Namespace):
             common.validate_is_mapping("sort", request["sort"])
         raw: dict[str, Any] = {}
         with self._reporting():
-            write = self._write(filter, change, **request)
-            self._hinted(hint)
-            written = self.deployment.run(writing.update(self.storage, write))
+            written = self.deployment.run(self._updating(filter, change, hint, request))
             raw = {"n": written.matched + written.inserted, "nModified": written.modified, "ok": 1.0}
             if written.inserted:
                 raw["upserted"] = written.upserted
             raw["updatedExisting"] = bool(written.matched)
         return UpdateResult(raw, self._acknowledged)
+
+    def _updating(self, filter: Any, change: Any, hint: Any, request: dict[str, Any]) -> Flow[Written]:  # noqa: A002
+        """The flow of an update. Raises the errors of its arguments."""
+        upsert = request.get("upsert", False)
+        if self.storage.foresees and all(value is None for name, value in request.items() if name != "upsert"):
+            quick = express(filter, change, bool(upsert)) if hint is None else None
+            if quick is not None:
+                return express_update(self.storage, quick)
+        write = self._write(filter, change, **request)
+        self._hinted(hint)
+        return writing.update(self.storage, write)
 
     def _check_unacknowledged(self, request: Mapping[str, Any]) -> None:
         validate_boolean("upsert", request.get("upsert", False))

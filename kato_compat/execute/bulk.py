@@ -72,6 +72,16 @@ def bulk(storage: Storage, requests: Sequence[Request], ordered: bool = True) ->
     return results
 
 
+def express_update(storage: Storage, request: Express) -> Flow[Written]:
+    """Make one express update; what it did. Raises what `writing.update` raises."""
+    (result,) = yield from bulk(storage, (request,))
+    if isinstance(result, Written):
+        return result
+    if isinstance(result, OperationFailure):
+        raise result
+    raise TypeError(f"an update gave {result!r}")
+
+
 def _insert(storage: Storage, window: Sequence[Request], ordered: bool) -> Flow[list[Result]]:
     inserts = [request for request in window if isinstance(request, Insert)]
     generated = {place for place, each in enumerate(inserts) if each.generated}

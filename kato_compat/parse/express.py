@@ -5,21 +5,18 @@ and operands (in MongoDB: EXPRESS_UPDATE).
 """
 
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
-from bson.int64 import Int64
 from bson.objectid import ObjectId
 
 from kato_compat.ir.predicate import AtPath, compile_predicate
 from kato_compat.operators.query.comparison import Eq
 from kato_compat.parse.command import Write
-from kato_compat.parse.prepared import Shape, apply, prepare
+from kato_compat.parse.prepared import Shape, apply, is_text, prepare
 from kato_compat.parse.update import Prepared
 from kato_compat.values.document import Document
 from kato_compat.values.identity import identity
-
-#: Types whose values match those of the same identity, and no others.
-_PLAIN: Final = frozenset({str, int, Int64, ObjectId})
+from kato_compat.values.types import INT32_MAX, INT32_MIN
 
 
 class Express(NamedTuple):
@@ -57,20 +54,28 @@ class Express(NamedTuple):
 
 
 def express(selector: Any, change: Any, upsert: bool) -> Express | None:
-    """The express update by a filter and an update of internal form; None where there is more to it."""
+    """The express update by a filter and an update as a caller gave them; None where there is more to it.
+
+    None also for an update with an error, and for values that are not in internal form already: nothing is copied
+    here, so what goes into the update must be immutable.
+    """
     if type(selector) is not dict or len(selector) != 1 or type(change) is not dict:
         return None
     ((name, value),) = selector.items()
-    if type(value) not in _PLAIN:
+    known = type(value)
+    if known is int:
+        if not INT32_MIN <= value <= INT32_MAX:
+            return None
+    elif not (known is ObjectId or (known is str and is_text(value))):
         return None
     if name == "_id":
         key = identity(value)
-    elif not name or name[0] == "$" or "." in name:
+    elif type(name) is not str or not name.isidentifier():
         return None
     else:
         key = None
-    found = prepare(change)
-    return None if found is None else Express(name, value, key, *found, upsert)
+    found = prepare(change, given=True)
+    return None if found is None else Express("_id" if key else name, value, key, *found, upsert)
 
 
 __all__ = ["Express", "express"]

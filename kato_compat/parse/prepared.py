@@ -29,7 +29,8 @@ from kato_compat.values.validity import MAX_DEPTH, depth_of
 #: The most fields of one operator in a shape that is kept, and the most shapes.
 _FIELDS: Final = 32
 _SHAPES: Final = 512
-_SCALARS: Final = frozenset({str, int, Int64, float, bool, type(None), ObjectId, bytes})
+#: Types of values that are in internal form as they are and nest nothing; strings and integers are looked at.
+_FIXED: Final = frozenset({float, bool, type(None), ObjectId, bytes})
 _SET, _INC, _UNSET, _SET_ON_INSERT = range(4)
 _KINDS: Final[dict[type[Modifier], int]] = {Set: _SET, Inc: _INC, Unset: _UNSET, SetOnInsert: _SET_ON_INSERT}
 
@@ -65,6 +66,8 @@ def _shape(form: Form) -> Shape | None:
     for before, name in zip((None, *form), form, strict=False):
         if name is None:
             continue
+        if type(name) is not str or "\0" in name or not is_text(name):
+            return None
         if before is None:
             kind = _KINDS.get(find(Kind.UPDATE, name))  # type: ignore[arg-type]
         if kind is None or name == "_id":
@@ -85,8 +88,11 @@ def _shape(form: Form) -> Shape | None:
     return Shape(tuple(kinds), steps, frozenset(names))
 
 
-def prepare(raw: Mapping[str, Any]) -> tuple[Shape, list[Any]] | None:
-    """The shape of an update of internal form, and its operands; None for one that must be parsed."""
+def prepare(raw: Mapping[str, Any], given: bool = False) -> tuple[Shape, list[Any]] | None:
+    """The shape of an update of internal form, and its operands; None for one that must be parsed.
+
+    `given`: the update is as a caller gave it; None also where that is not its internal form already.
+    """
     form: list[str | None] = []
     operands: list[Any] = []
     for operator, fields in raw.items():
@@ -98,13 +104,30 @@ def prepare(raw: Mapping[str, Any]) -> tuple[Shape, list[Any]] | None:
     if shape is None:
         return None
     for kind, operand in zip(shape.kinds, operands, strict=True):
-        if kind == _INC:
-            known = type(operand)
-            if not (known is int and INT32_MIN <= operand <= INT32_MAX) and known is not float and known is not Int64:
+        known = type(operand)
+        if known is int:
+            if not INT32_MIN <= operand <= INT32_MAX:
                 return None
-        elif type(operand) not in _SCALARS and kind != _UNSET and depth_of(operand) >= MAX_DEPTH:
+            continue
+        if known is str:
+            if given and not is_text(operand):
+                return None
+        elif known not in _FIXED and (given or (known is not Int64 and depth_of(operand) >= MAX_DEPTH)):
+            return None
+        if kind == _INC and known is not float and known is not Int64:
             return None
     return shape, operands
+
+
+def is_text(value: str) -> bool:
+    """Whether a string can be stored: it has no lone surrogates."""
+    if value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def apply(shape: Shape, operands: list[Any], document: Document, inserting: bool) -> Document:
@@ -142,4 +165,4 @@ def apply(shape: Shape, operands: list[Any], document: Document, inserting: bool
     return result
 
 
-__all__ = ["Shape", "apply", "prepare"]
+__all__ = ["Shape", "apply", "is_text", "prepare"]
