@@ -42,6 +42,8 @@ class Insert:
     data: bytes | None = None
 
 
+#: The requests that are about documents that are there.
+_FILTERED: Final = (Express, Write, Delete)
 #: What became of express updates; none of these is ever changed.
 _UNMATCHED: Final = Written()
 _MATCHED: Final = Written(matched=1)
@@ -158,13 +160,11 @@ class _Block:
     def run(self, requests: Sequence[Request]) -> Flow[list[Result]]:
         """Make as many of the first requests as go together; their results."""
         wanted = [
-            each if isinstance(each, Express) else each.predicate
-            for each in requests
-            if isinstance(each, Express | Write | Delete)
+            each if isinstance(each, Express) else each.predicate for each in requests if isinstance(each, _FILTERED)
         ]
         found = iter((yield from self._storage.prefetch(wanted)))
         for request in requests:
-            candidates = next(found) if isinstance(request, Express | Write | Delete) else []
+            candidates = next(found) if isinstance(request, _FILTERED) else []
             try:
                 if candidates is None or not self._apply(request, candidates):
                     break
