@@ -292,19 +292,15 @@ class _Block:
     def _change(
         self, before: Stored | None, after: Document | None, generated: bool = False, data: bytes | None = None
     ) -> bool:
-        foreseen = None if after is None else self._storage.foresee(before, after)
-        stored = foreseen
+        foreseen = stored = None if after is None else self._storage.foresee(before, after)
         if before is not None:
             key = before.key
-        elif foreseen is not None:
-            key = foreseen.key
         else:
-            key = identity(after["_id"] if after is not None else None)
+            key = identity(after["_id"] if after is not None else None) if foreseen is None else foreseen.key
+            if self._overlay.documents.get(key) is not None:
+                return False  # the `_id` is taken by a document of this very block
         if foreseen is None and after is not None:
             stored = Stored(key, None, after)
-        documents = self._overlay.documents
-        if before is None and documents.get(key) is not None:
-            return False  # the `_id` is taken by a document of this very block
         self._changes.append((before, after, generated, foreseen, data))
         self._owners.append(len(self._results))
         self._overlay.put(key, stored)

@@ -83,7 +83,7 @@ local state = redis.call('HGET', KEYS[3], 'state')
 if (state and '=' .. state or '-') ~= ARGV[1] then return -1 end
 local stops = ARGV[2] == '1'
 local failed, place, at, last = {}, 0, 4, #ARGV
-local latest, scores, stopped, made = {}, {}, false, false
+local stopped, made = false, false
 while at <= last and not stopped do
   local keys, first = {}, at
   while at <= last and #keys < 100 do
@@ -91,6 +91,7 @@ while at <= last and not stopped do
     at = at + (ARGV[at + 1] == '' and 4 or 3)
   end
   local found = redis.call('HMGET', KEYS[1], unpack(keys))
+  local latest, scores = {}, {}
   at = first
   for each, key in ipairs(keys) do
     local version, value = ARGV[at + 1], ARGV[at + 2]
@@ -117,30 +118,26 @@ while at <= last and not stopped do
     place = place + 1
     at = at + (version == '' and 4 or 3)
   end
-end
-local function flush(command, key, words, size)
-  if #words > size then
-    redis.call(command, key, unpack(words))
-    return {}
+  local put, gone, order = {}, {}, {}
+  for key, value in pairs(latest) do
+    if value then
+      put[#put + 1] = key
+      put[#put + 1] = value
+    else
+      gone[#gone + 1] = key
+    end
   end
-  return words
-end
-local put, gone, order = {}, {}, {}
-for key, value in pairs(latest) do
-  if value then
-    put[#put + 1], put[#put + 2] = key, value
-    put = flush('HSET', KEYS[1], put, 2000)
-  else
-    gone[#gone + 1] = key
+  for key, score in pairs(scores) do
+    order[#order + 1] = score
+    order[#order + 1] = key
   end
+  if #put > 0 then redis.call('HSET', KEYS[1], unpack(put)) end
+  if #gone > 0 then
+    redis.call('HDEL', KEYS[1], unpack(gone))
+    redis.call('ZREM', KEYS[2], unpack(gone))
+  end
+  if #order > 0 then redis.call('ZADD', KEYS[2], unpack(order)) end
 end
-flush('HSET', KEYS[1], put, 0)
-flush('ZREM', KEYS[2], gone, 0)
-flush('HDEL', KEYS[1], gone, 0)
-for key, score in pairs(scores) do
-  order[#order + 1], order[#order + 2] = score, key
-end
-flush('ZADD', KEYS[2], order, 0)
 if made then redis.call('SADD', KEYS[4], ARGV[3]) end
 return failed
 """,
