@@ -172,7 +172,13 @@ class _Block:
     def run(self, requests: Sequence[_General]) -> Flow[list[Result]]:
         """Make as many of the first requests as go together; their results."""
         writes = [each for each in requests if isinstance(each, Write | Delete)]
-        found = iter((yield from self._storage.prefetch([each.predicate for each in writes])))
+        try:
+            found = iter((yield from self._storage.prefetch([each.predicate for each in writes])))
+        except OperationFailure as error:
+            if "redisError" in (error.details or {}) or "clickhouseCode" in (error.details or {}):
+                raise
+            # A document cannot be read: the writes before the one that is about it must be made all the same.
+            return self._results
         for request in requests:
             candidates = next(found) if isinstance(request, Write | Delete) else []
             try:
