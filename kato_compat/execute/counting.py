@@ -7,11 +7,10 @@ double holds, or that would become a long of 32 bits; a key of another type; som
 more. What is in the fields that an increment does not concern is not read.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
-from typing import Any, Final
+from typing import Final
 
 from kato_compat.ir.requests import Argument, Call, Script
 from kato_compat.mapping.field import Counter, Field, Floats, HashCounter, Json
@@ -27,14 +26,17 @@ UNMATCHED, MATCHED, MODIFIED, INSERTED = b"0123"
 STALE: Final = -1
 BESIDE: Final = -2
 
-#: KEYS: docs and meta of the document side, catalogue, index of keys, gone marks, then sorted sets. ARGV: the state of
-#: the definitions ("-" for none, else "=" and it), the catalogue's entry, JSON of the layout and of the shapes, then
-#: for each run of increments of one shape: the shape's number, how many, their documents' keys.
-#: The layout is ``{c: counters, o: other fields, p: positions of the counters that show that a document is there,
-#: t: whether it has a row too, i: whether the index has its key}``; a counter is ``[kind, name, positions in KEYS of
-#: sorted sets]`` (kind 0: strings whose names begin so, 1: the fields of a hash, 2: one string), another field
-#: ``[beginning of the names, types ..]``. The sorted sets get the counter's new values as the scores of the documents'
-#: keys. A shape is ``[whether to upsert, [counter, amount, whether only an insertion sets it] ..]``.
+#: KEYS: docs and meta of the document side, catalogue, index of keys, gone marks, then the sorted sets. ARGV: the
+#: state of the definitions ("-" for none, else "=" and it), the catalogue's entry, and lists, each after its length:
+#:
+#: - one of no length, the source: ``row`` where documents have a row too, ``listed`` where the index has their keys,
+#:   else ``single``
+#: - counters: kind (``keys``: strings whose names begin so, ``hash``: the fields of one, ``key``: one string), name,
+#:   number of the sorted sets that get its new values as the scores of the documents' keys (they follow in KEYS)
+#: - other fields: what their names begin with, the type they have, another type or nothing
+#: - shapes: 1 to upsert, list of amounts (number of the counter, amount, 1 if only an insertion sets it to that)
+#: - to the end, increments of one shape each: the shape's number, list of the documents' keys
+#:
 #: Reply: a digit for each increment (see above) up to the first that must be made the general way; -1 or -2 if none
 #: was looked at.
 COUNTING: Final = Script(
@@ -43,135 +45,166 @@ COUNTING: Final = Script(
 local state = redis.call('HGET', KEYS[2], 'state')
 if (state and '=' .. state or '-') ~= ARGV[1] then return -1 end
 if redis.call('HLEN', KEYS[1]) > 0 then return -2 end
-local layout, shapes = cjson.decode(ARGV[3]), cjson.decode(ARGV[4])
-local counters = layout.c
--- These fail on a key of another type; then nothing has been done yet.
-local listed = redis.call('SISMEMBER', KEYS[3], ARGV[2]) == 1
-if layout.i then redis.call('ZCARD', KEYS[4]) end
-for position = 6, #KEYS do redis.call('ZCARD', KEYS[position]) end
 
-local keys, seen = {}, {}
-do
-  local at = 5
-  while at <= #ARGV do
-    local last = at + 1 + tonumber(ARGV[at + 1])
-    for i = at + 2, last do
-      local key = ARGV[i]
-      if not seen[key] then
-        seen[key] = true
-        keys[#keys + 1] = key
-      end
+local at = 2
+local function take()
+  at = at + 1
+  return ARGV[at]
+end
+local source = take()
+local kinds, names, sets = {}, {}, {}
+for counter = 1, tonumber(take()) do
+  kinds[counter] = take()
+  names[counter] = take()
+  sets[counter] = tonumber(take())
+end
+local others = {}
+for other = 1, tonumber(take()) do others[other] = {take(), take(), take()} end
+local shapes = {}
+for shape = 1, tonumber(take()) do
+  local upsert, amounts = take() == '1', {}
+  for i = 1, tonumber(take()) do amounts[i] = {tonumber(take()), tonumber(take()), take() == '1'} end
+  shapes[shape] = {upsert, amounts}
+end
+
+-- The keys, each once, and the place of each.
+local first, last = at + 1, #ARGV
+local keys, places, size = {}, {}, 0
+at = first
+while at <= last do
+  local stop = at + 1 + tonumber(ARGV[at + 1])
+  for i = at + 2, stop do
+    local key = ARGV[i]
+    if not places[key] then
+      size = size + 1
+      keys[size] = key
+      places[key] = size
     end
-    at = last + 1
   end
+  at = stop + 1
 end
 
 -- Lua cannot unpack any number of arguments.
 local function each(words, act)
-  if #words <= 1000 then
-    if #words > 0 then act(words, 0) end
+  local count = #words
+  if count <= 1000 then
+    if count > 0 then act(words, 0) end
     return
   end
-  for start = 1, #words, 1000 do
+  for start = 1, count, 1000 do
     local part = {}
-    for i = start, math.min(start + 999, #words) do part[#part + 1] = words[i] end
+    for i = start, math.min(start + 999, count) do part[#part + 1] = words[i] end
     act(part, start - 1)
   end
 end
 
-local function prefixed(prefix)
-  local names = {}
-  for i = 1, #keys do names[i] = prefix .. keys[i] end
-  return names
-end
-
--- By key: what must be made the general way, and what has fields that are no counters.
+-- The counter at a place has the slot (counter - 1) * size + place: its number, and the name of its string.
+local values, strings = {}, {}
+-- By place: what must be made the general way, and what has fields that are no counters.
 local odd, more = {}, {}
 
--- The numbers of each counter, by key.
-local values, match = {}, string.match
-for number, counter in ipairs(counters) do
-  local kind, name, found, absent, owners = counter[1], counter[2], {}, {}, {}
-  local names = kind == 0 and prefixed(name) or kind == 1 and keys or {name}
-  local refused = false
-  each(names, function(part, before)
-    local raws = kind == 1 and redis.pcall('HMGET', name, unpack(part)) or redis.call('MGET', unpack(part))
-    if raws.err then
-      refused = true
-      return
-    end
-    for i = 1, #part do
-      local raw, key = raws[i], keys[before + i]
-      if not raw then
-        if kind ~= 1 then
-          absent[#absent + 1] = part[i]
-          owners[part[i]] = key
-        end
-      elseif #raw < 16 and (raw == '0' or match(raw, '^-?[1-9]%d*$')) then
-        found[key] = tonumber(raw)
-      else
-        odd[key] = true
-      end
-    end
-  end)
-  if refused then return '' end
-  -- MGET gives nothing for a key of another type, and MSET would overwrite it.
-  each(absent, function(part)
-    if redis.call('EXISTS', unpack(part)) > 0 then
-      for _, missing in ipairs(part) do
-        if redis.call('EXISTS', missing) == 1 then odd[owners[missing]] = true end
-      end
-    end
-  end)
-  values[number] = found
+local function note(slot, place, raw)
+  if #raw < 16 and (raw == '0' or string.match(raw, '^-?[1-9]%d*$')) then
+    values[slot] = tonumber(raw)
+  else
+    odd[place] = true
+  end
 end
-for _, other in ipairs(layout.o) do
-  each(prefixed(other[1]), function(part, before)
-    if redis.call('EXISTS', unpack(part)) > 0 then
-      for i, name in ipairs(part) do
-        local kind = redis.call('TYPE', name).ok
-        if kind ~= 'none' then
-          more[keys[before + i]] = true
-          if kind ~= other[2] and kind ~= other[3] then odd[keys[before + i]] = true end
-        end
+
+local words, slots, missing, about = {}, {}, {}, {}
+for counter, kind in ipairs(kinds) do
+  local name, base = names[counter], (counter - 1) * size
+  if kind == 'hash' then
+    local refused = false
+    each(keys, function(part, before)
+      local raws = redis.pcall('HMGET', name, unpack(part))
+      if raws.err then refused = true end
+      for i = 1, #part do
+        if raws[i] then note(base + before + i, before + i, raws[i]) end
       end
+    end)
+    if refused then return '' end
+  else
+    for place = 1, size do
+      local string = kind == 'keys' and name .. keys[place] or name
+      strings[base + place] = string
+      words[#words + 1] = string
+      slots[#slots + 1] = base + place
     end
-  end)
+  end
 end
-if layout.t then
+each(words, function(part, before)
+  local raws = redis.call('MGET', unpack(part))
+  for i = 1, #part do
+    local slot = slots[before + i]
+    local place = (slot - 1) % size + 1
+    if raws[i] then
+      note(slot, place, raws[i])
+    else
+      missing[#missing + 1] = part[i]
+      about[#about + 1] = {place}
+    end
+  end
+end)
+for _, other in ipairs(others) do
+  for place = 1, size do
+    missing[#missing + 1] = other[1] .. keys[place]
+    about[#about + 1] = {place, other}
+  end
+end
+-- MGET gives nothing for a key of another type, and MSET would overwrite it.
+each(missing, function(part, before)
+  if redis.call('EXISTS', unpack(part)) == 0 then return end
+  for i, name in ipairs(part) do
+    local kind = redis.call('TYPE', name).ok
+    if kind ~= 'none' then
+      local place, other = about[before + i][1], about[before + i][2]
+      if other and (kind == other[2] or kind == other[3]) then more[place] = true else odd[place] = true end
+    end
+  end
+end)
+if source == 'row' then
   each(keys, function(part, before)
     local marks = redis.call('ZMSCORE', KEYS[5], unpack(part))
-    for i = 1, #part do if marks[i] then odd[part[i]] = true end end
+    for i = 1, #part do if marks[i] then odd[before + i] = true end end
   end)
 end
 
-local codes, written, fresh = {}, {}, {}
-for number in ipairs(counters) do written[number] = {} end
+local codes, changed, dirty, fresh = {}, {}, {}, {}
+-- A document with a row shows in the first counter, another one in any.
+local shown = source == 'row' and 1 or #kinds
 
-local function is_there(key)
-  for _, number in ipairs(layout.p) do if values[number][key] then return true end end
-  return false
+local function put(slot, value)
+  values[slot] = value
+  if not dirty[slot] then
+    dirty[slot] = true
+    changed[#changed + 1] = slot
+  end
 end
 
 -- The code of one increment, nil for the general way.
 local function make(key, upsert, amounts)
-  if odd[key] then return nil end
-  if not is_there(key) then
-    if layout.t or more[key] then return nil end
-    if not upsert then return '0' end
-    for i = 1, #amounts do
-      local number, amount = amounts[i][1], amounts[i][2]
-      values[number][key] = amount
-      written[number][key] = amount
+  local place = places[key]
+  if odd[place] then return nil end
+  local there = false
+  for counter = 1, shown do
+    if values[(counter - 1) * size + place] then
+      there = true
+      break
     end
+  end
+  if not there then
+    if source == 'row' or more[place] then return nil end
+    if not upsert then return '0' end
+    for i = 1, #amounts do put((amounts[i][1] - 1) * size + place, amounts[i][2]) end
     fresh[#fresh + 1] = key
     return '3'
   end
   for i = 1, #amounts do
-    local number, amount, only = amounts[i][1], amounts[i][2], amounts[i][3]
-    local before = values[number][key]
-    if before and not only then
-      local after = before + amount
+    local amount = amounts[i]
+    local before = values[(amount[1] - 1) * size + place]
+    if before and not amount[3] then
+      local after = before + amount[2]
       if after >= 1e15 or after <= -1e15 then return nil end
       -- A long stays one where it comes back into 32 bits, and a counter cannot say so.
       if (before > 2147483647 or before < -2147483648) and after >= -2147483648 and after <= 2147483647 then
@@ -181,12 +214,11 @@ local function make(key, upsert, amounts)
   end
   local code = '1'
   for i = 1, #amounts do
-    local number, amount, only = amounts[i][1], amounts[i][2], amounts[i][3]
-    local before = values[number][key]
-    if not only and not (before and amount == 0) then
-      local after = (before or 0) + amount
-      values[number][key] = after
-      written[number][key] = after
+    local amount = amounts[i]
+    local slot = (amount[1] - 1) * size + place
+    local before = values[slot]
+    if not amount[3] and not (before and amount[2] == 0) then
+      put(slot, (before or 0) + amount[2])
       code = '2'
     end
   end
@@ -194,59 +226,77 @@ local function make(key, upsert, amounts)
 end
 
 local function make_all()
-  local at = 5
-  while at <= #ARGV do
-    local shape, last = shapes[tonumber(ARGV[at])], at + 1 + tonumber(ARGV[at + 1])
+  at = first
+  while at <= last do
+    local shape, stop = shapes[tonumber(ARGV[at])], at + 1 + tonumber(ARGV[at + 1])
     local upsert, amounts = shape[1], shape[2]
-    for i = at + 2, last do
+    for i = at + 2, stop do
       local code = make(ARGV[i], upsert, amounts)
       if not code then return end
       codes[#codes + 1] = code
     end
-    at = last + 1
+    at = stop + 1
   end
 end
 
 make_all()
+if #changed == 0 then return table.concat(codes) end
+
+-- These fail on a key of another type; then nothing has been done yet.
+for position = 6, #KEYS do redis.call('ZCARD', KEYS[position]) end
+if #fresh > 0 then
+  if source == 'listed' then redis.call('ZCARD', KEYS[4]) end
+  redis.call('SADD', KEYS[3], ARGV[2])
+end
 
 -- The writes, which cannot fail any more.
-for number, counter in ipairs(counters) do
-  local kind, name, sets = counter[1], counter[2], counter[3]
-  local words = {}
-  for key, value in pairs(written[number]) do
-    words[#words + 1] = kind == 0 and name .. key or kind == 1 and key or name
+words = {}
+local fields, scores = {}, {}
+for _, slot in ipairs(changed) do
+  local place = (slot - 1) % size + 1
+  local counter = (slot - place) / size + 1
+  local value = values[slot]
+  if strings[slot] then
+    words[#words + 1] = strings[slot]
     words[#words + 1] = value
+  else
+    local list = fields[counter] or {}
+    fields[counter] = list
+    list[#list + 1] = keys[place]
+    list[#list + 1] = value
   end
-  each(words, function(part)
-    if kind == 1 then redis.call('HSET', name, unpack(part)) else redis.call('MSET', unpack(part)) end
-  end)
-  for _, position in ipairs(sets) do
-    words = {}
-    for key, value in pairs(written[number]) do
-      words[#words + 1] = value
-      words[#words + 1] = key
-    end
-    each(words, function(part) redis.call('ZADD', KEYS[position], unpack(part)) end)
+  if sets[counter] > 0 then
+    local list = scores[counter] or {}
+    scores[counter] = list
+    list[#list + 1] = value
+    list[#list + 1] = keys[place]
   end
 end
-if #fresh > 0 then
-  if layout.i then
-    local words, sub = {}, string.sub
-    for i = 1, #fresh do
-      -- The first 53 bits: more than that a double does not hold.
-      local hash = redis.sha1hex(fresh[i])
-      local bit = sub(hash, 14, 14) >= '8' and 1 or 0
-      words[2 * i - 1] = tonumber(sub(hash, 1, 13), 16) * 2 + bit
-      words[2 * i] = fresh[i]
-    end
-    each(words, function(part) redis.call('ZADD', KEYS[4], unpack(part)) end)
+each(words, function(part) redis.call('MSET', unpack(part)) end)
+local position = 5
+for counter = 1, #kinds do
+  each(fields[counter] or {}, function(part) redis.call('HSET', names[counter], unpack(part)) end)
+  for _ = 1, sets[counter] do
+    position = position + 1
+    local name = KEYS[position]
+    each(scores[counter] or {}, function(part) redis.call('ZADD', name, unpack(part)) end)
   end
-  if not listed then redis.call('SADD', KEYS[3], ARGV[2]) end
+end
+if #fresh > 0 and source == 'listed' then
+  words = {}
+  for i, key in ipairs(fresh) do
+    -- The first 53 bits: more than that a double does not hold.
+    local hash = redis.sha1hex(key)
+    words[2 * i - 1] = tonumber(string.sub(hash, 1, 13), 16) * 2 + (string.sub(hash, 14, 14) >= '8' and 1 or 0)
+    words[2 * i] = key
+  end
+  each(words, function(part) redis.call('ZADD', KEYS[4], unpack(part)) end)
 end
 return table.concat(codes)
 """,
 )
 
+_SHAPE: Final = attrgetter("shape")
 _UNMATCHED: Final = Written()
 _MATCHED: Final = Written(matched=1)
 _MODIFIED: Final = Written(matched=1, modified=1)
@@ -268,42 +318,40 @@ class Counting:
         `sorted_sets` are, by counter, those that hold its values as scores of the documents' keys: an index on it.
         """
         docs, meta, index, gone = keys
-        self._keys = [docs, meta, CATALOGUE, index, gone]
-        self._entry = entry
-        self._identify = spec.identify
-        counters: list[list[Any]] = []
-        others: list[list[str]] = []
+        names = [docs, meta, CATALOGUE, index, gone]
+        counters: list[Argument] = []
+        others: list[Argument] = []
         for name, field in spec.redis.items():
             if name in counters_of(spec):
                 kept = (sorted_sets or {}).get(name, ())
-                positions = list(range(len(self._keys) + 1, len(self._keys) + 1 + len(kept)))
-                self._keys.extend(kept)
-                counters.append([*_place(field, kb_id), positions])
+                names.extend(kept)
+                counters.extend((*_place(field, kb_id), len(kept)))
             else:
-                others.append(_other(field, kb_id))
-        table = isinstance(spec.source, Table)
-        self._layout = _json(
-            {
-                "c": counters,
-                "o": others,
-                "p": [1] if table else list(range(1, len(counters) + 1)),
-                "t": table,
-                "i": not table and not isinstance(spec.source, Singleton),
-            }
+                others.extend(_other(field, kb_id))
+        source = (
+            "single" if isinstance(spec.source, Singleton) else "row" if isinstance(spec.source, Table) else "listed"
         )
+        self._keys = tuple(names)
+        self._head: tuple[Argument, ...] = (entry, source, len(counters) // 3, *counters, len(others) // 3, *others)
+        self._identify = spec.identify
 
     def call(self, state: bytes | None, increments: Sequence[Increment]) -> Call:
         """The call that makes `increments`, with the definitions in `state`."""
         shapes: dict[Shape, int] = {}
         runs: list[Argument] = []
-        for shape, run in groupby(increments, attrgetter("shape")):
+        for shape, run in groupby(increments, _SHAPE):
             keys = [each.key for each in run]
             runs.append(shapes.setdefault(shape, len(shapes) + 1))
             runs.append(len(keys))
             runs.extend(keys)
-        listed = [[shape.upsert, [[n + 1, amount, only] for n, amount, only in shape.amounts]] for shape in shapes]
+        listed: list[Argument] = [len(shapes)]
+        for shape in shapes:
+            listed.append(int(shape.upsert))
+            listed.append(len(shape.amounts))
+            for number, amount, only in shape.amounts:
+                listed.extend((number + 1, amount, int(only)))
         head = b"-" if state is None else b"=" + state
-        return Call(COUNTING, tuple(self._keys), (head, self._entry, self._layout, _json(listed), *runs))
+        return Call(COUNTING, self._keys, (head, *self._head, *listed, *runs))
 
     def written(self, increments: Sequence[Increment], codes: bytes) -> list[Written]:
         """What the codes of a reply say of as many increments; what is the same of many is one object."""
@@ -315,29 +363,25 @@ class Counting:
         ]
 
 
-def _place(field: Field, kb_id: str) -> tuple[int, str]:
-    """Where a counter is, as the script takes it."""
+def _place(field: Field, kb_id: str) -> tuple[str, bytes]:
+    """The kind and the name of a counter, as the script takes them."""
     match field:
         case HashCounter(parts):
-            return 1, kato(kb_id, *parts).decode()
+            return "hash", kato(kb_id, *parts)
         case Counter(parts, True):
-            return 0, kato(kb_id, *parts, "").decode()
+            return "keys", kato(kb_id, *parts, "")
         case Counter(parts):
-            return 2, kato(kb_id, *parts).decode()
+            return "key", kato(kb_id, *parts)
         case _:
             raise TypeError(f"{type(field).__name__} is no counter")
 
 
-def _other(field: Field, kb_id: str) -> list[str]:
-    """Where another field is, and the types that it may have."""
+def _other(field: Field, kb_id: str) -> tuple[bytes, str, str]:
+    """What the names of another field begin with, and the types that it may have."""
     match field:
         case Json(parts):
-            return [kato(kb_id, *parts, "").decode(), "string", "hash"]
+            return kato(kb_id, *parts, ""), "string", "hash"
         case Floats(parts):
-            return [kato(kb_id, *parts, "").decode(), "hash"]
+            return kato(kb_id, *parts, ""), "hash", ""
         case _:
             raise TypeError(f"{type(field).__name__} is not known here")
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
