@@ -187,10 +187,11 @@ class Writes(Namespace):
     def _increment(self, filter: Any, change: Any, hint: Any, request: Mapping[str, Any]) -> Increment | None:  # noqa: A002
         """The increment that an update is, None if it is none."""
         recogniser = self.storage.recogniser
-        if recogniser is None or hint is not None or request.get("replace"):
+        if recogniser is None or hint is not None or "replace" in request:
             return None
-        if any(request.get(name) is not None for name in ("order", "array_filters", "let", "sort")):
-            return None
+        for name in ("order", "array_filters", "let", "sort"):
+            if request.get(name) is not None:
+                return None
         return recogniser.find(filter, change, request["upsert"], request.get("multi", False))
 
     def _check_unacknowledged(self, request: Mapping[str, Any]) -> None:

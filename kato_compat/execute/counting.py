@@ -98,58 +98,48 @@ local function each(words, act)
   end
 end
 
--- The counter at a place has the slot (counter - 1) * size + place: its number, and the name of its string.
-local values, strings = {}, {}
+-- By counter and place: its number, and what its name is, a string's or a field's.
+local values, strings, match = {}, {}, string.match
 -- By place: what must be made the general way, and what has fields that are no counters.
 local odd, more = {}, {}
 
-local function note(slot, place, raw)
-  if #raw < 16 and (raw == '0' or string.match(raw, '^-?[1-9]%d*$')) then
-    values[slot] = tonumber(raw)
-  else
-    odd[place] = true
-  end
-end
-
-local words, slots, missing, about = {}, {}, {}, {}
+-- Names of strings that may not be there, the places that they belong to, and which other field they are of.
+local missing, owners, kinds_of = {}, {}, {}
 for counter, kind in ipairs(kinds) do
-  local name, base = names[counter], (counter - 1) * size
-  if kind == 'hash' then
-    local refused = false
-    each(keys, function(part, before)
-      local raws = redis.pcall('HMGET', name, unpack(part))
-      if raws.err then refused = true end
-      for i = 1, #part do
-        if raws[i] then note(base + before + i, before + i, raws[i]) end
+  local name, found = names[counter], {}
+  local held = kind == 'hash' and keys or {name}
+  if kind == 'keys' then
+    for place = 1, size do held[place] = name .. keys[place] end
+  end
+  values[counter], strings[counter] = found, held
+  local refused = false
+  each(held, function(part, before)
+    local raws = kind == 'hash' and redis.pcall('HMGET', name, unpack(part)) or redis.call('MGET', unpack(part))
+    if raws.err then
+      refused = true
+      return
+    end
+    for i = 1, #part do
+      local raw = raws[i]
+      if not raw then
+        if kind ~= 'hash' then
+          missing[#missing + 1] = part[i]
+          owners[#missing] = before + i
+        end
+      elseif #raw < 16 and (raw == '0' or match(raw, '^-?[1-9]%d*$')) then
+        found[before + i] = tonumber(raw)
+      else
+        odd[before + i] = true
       end
-    end)
-    if refused then return '' end
-  else
-    for place = 1, size do
-      local string = kind == 'keys' and name .. keys[place] or name
-      strings[base + place] = string
-      words[#words + 1] = string
-      slots[#slots + 1] = base + place
     end
-  end
+  end)
+  if refused then return '' end
 end
-each(words, function(part, before)
-  local raws = redis.call('MGET', unpack(part))
-  for i = 1, #part do
-    local slot = slots[before + i]
-    local place = (slot - 1) % size + 1
-    if raws[i] then
-      note(slot, place, raws[i])
-    else
-      missing[#missing + 1] = part[i]
-      about[#about + 1] = {place}
-    end
-  end
-end)
 for _, other in ipairs(others) do
   for place = 1, size do
     missing[#missing + 1] = other[1] .. keys[place]
-    about[#about + 1] = {place, other}
+    owners[#missing] = place
+    kinds_of[#missing] = other
   end
 end
 -- MGET gives nothing for a key of another type, and MSET would overwrite it.
@@ -158,7 +148,7 @@ each(missing, function(part, before)
   for i, name in ipairs(part) do
     local kind = redis.call('TYPE', name).ok
     if kind ~= 'none' then
-      local place, other = about[before + i][1], about[before + i][2]
+      local place, other = owners[before + i], kinds_of[before + i]
       if other and (kind == other[2] or kind == other[3]) then more[place] = true else odd[place] = true end
     end
   end
@@ -170,15 +160,18 @@ if source == 'row' then
   end)
 end
 
+-- Changed places by counter, each once, and the keys of new documents.
 local codes, changed, dirty, fresh = {}, {}, {}, {}
+for counter in ipairs(kinds) do changed[counter], dirty[counter] = {}, {} end
 -- A document with a row shows in the first counter, another one in any.
 local shown = source == 'row' and 1 or #kinds
 
-local function put(slot, value)
-  values[slot] = value
-  if not dirty[slot] then
-    dirty[slot] = true
-    changed[#changed + 1] = slot
+local function put(counter, place, value)
+  values[counter][place] = value
+  if not dirty[counter][place] then
+    dirty[counter][place] = true
+    local list = changed[counter]
+    list[#list + 1] = place
   end
 end
 
@@ -188,7 +181,7 @@ local function make(key, upsert, amounts)
   if odd[place] then return nil end
   local there = false
   for counter = 1, shown do
-    if values[(counter - 1) * size + place] then
+    if values[counter][place] then
       there = true
       break
     end
@@ -196,13 +189,13 @@ local function make(key, upsert, amounts)
   if not there then
     if source == 'row' or more[place] then return nil end
     if not upsert then return '0' end
-    for i = 1, #amounts do put((amounts[i][1] - 1) * size + place, amounts[i][2]) end
+    for i = 1, #amounts do put(amounts[i][1], place, amounts[i][2]) end
     fresh[#fresh + 1] = key
     return '3'
   end
   for i = 1, #amounts do
     local amount = amounts[i]
-    local before = values[(amount[1] - 1) * size + place]
+    local before = values[amount[1]][place]
     if before and not amount[3] then
       local after = before + amount[2]
       if after >= 1e15 or after <= -1e15 then return nil end
@@ -215,10 +208,9 @@ local function make(key, upsert, amounts)
   local code = '1'
   for i = 1, #amounts do
     local amount = amounts[i]
-    local slot = (amount[1] - 1) * size + place
-    local before = values[slot]
+    local before = values[amount[1]][place]
     if not amount[3] and not (before and amount[2] == 0) then
-      put(slot, (before or 0) + amount[2])
+      put(amount[1], place, (before or 0) + amount[2])
       code = '2'
     end
   end
@@ -240,7 +232,6 @@ local function make_all()
 end
 
 make_all()
-if #changed == 0 then return table.concat(codes) end
 
 -- These fail on a key of another type; then nothing has been done yet.
 for position = 6, #KEYS do redis.call('ZCARD', KEYS[position]) end
@@ -250,40 +241,28 @@ if #fresh > 0 then
 end
 
 -- The writes, which cannot fail any more.
-words = {}
-local fields, scores = {}, {}
-for _, slot in ipairs(changed) do
-  local place = (slot - 1) % size + 1
-  local counter = (slot - place) / size + 1
-  local value = values[slot]
-  if strings[slot] then
-    words[#words + 1] = strings[slot]
-    words[#words + 1] = value
-  else
-    local list = fields[counter] or {}
-    fields[counter] = list
-    list[#list + 1] = keys[place]
-    list[#list + 1] = value
-  end
-  if sets[counter] > 0 then
-    local list = scores[counter] or {}
-    scores[counter] = list
-    list[#list + 1] = value
-    list[#list + 1] = keys[place]
-  end
-end
-each(words, function(part) redis.call('MSET', unpack(part)) end)
 local position = 5
-for counter = 1, #kinds do
-  each(fields[counter] or {}, function(part) redis.call('HSET', names[counter], unpack(part)) end)
+for counter, kind in ipairs(kinds) do
+  local words, list, found, held = {}, changed[counter], values[counter], strings[counter]
+  for i = 1, #list do
+    words[2 * i - 1] = held[list[i]]
+    words[2 * i] = found[list[i]]
+  end
+  each(words, function(part)
+    if kind == 'hash' then redis.call('HSET', names[counter], unpack(part)) else redis.call('MSET', unpack(part)) end
+  end)
   for _ = 1, sets[counter] do
     position = position + 1
     local name = KEYS[position]
-    each(scores[counter] or {}, function(part) redis.call('ZADD', name, unpack(part)) end)
+    for i = 1, #list do
+      words[2 * i - 1] = found[list[i]]
+      words[2 * i] = keys[list[i]]
+    end
+    each(words, function(part) redis.call('ZADD', name, unpack(part)) end)
   end
 end
 if #fresh > 0 and source == 'listed' then
-  words = {}
+  local words = {}
   for i, key in ipairs(fresh) do
     -- The first 53 bits: more than that a double does not hold.
     local hash = redis.sha1hex(key)

@@ -122,7 +122,8 @@ class MappedStorage(PlacingStorage):
         """See `Storage.increase`: one round trip, where no document is on the document side and none belongs there."""
         if time.monotonic() < self._crowded:
             return None
-        yield from self.adopt()
+        if not self._adopted:
+            yield from self.adopt()
         definitions = yield from self.documents.definitions()
         while all(self.names(index) for index in definitions.unique):
             (reply,) = yield Pipeline((self._counting.call(definitions.state, increments),))
