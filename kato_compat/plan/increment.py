@@ -18,8 +18,8 @@ from kato_compat.values.types import INT32_MAX, INT32_MIN
 
 _COUNTERS: Final = frozenset({Counter, HashCounter})
 _KNOWN: Final = _COUNTERS | {Floats, Json}
-#: The longest key, in characters: far from a document that would be too large to store.
-_LONGEST: Final = 1_000_000
+#: The longest key, in characters: a thousand of them go in one request.
+_LONGEST: Final = 10_000
 #: Shapes kept of one collection; callers that put ever new amounts into their updates have new ones all the time.
 _KEPT: Final = 1024
 

@@ -248,7 +248,7 @@ FILTERS: Final = (
     {"name": "\ud800"},
     {"name": "nul\0inside"},
     {"name": "s\u00e9\U0001f600 {x}:*"},
-    {"name": "k" * 2_000_000},
+    {"name": "k" * 100_000},
     {"frequency": 1},
     {},
 )
@@ -298,7 +298,6 @@ def test_unacknowledged_increments_are_made(pair: Pair, fresh_name: Callable[[],
 
     def act(each: Collection) -> Any:
         silent = each.with_options(write_concern=WriteConcern(w=0))
-        silent.storage.recogniser = each.storage.recogniser
         silent.bulk_write([UpdateOne({"name": "t"}, BOTH, upsert=True)] * 3)
         return silent.update_one({"name": "s"}, BOTH, upsert=True).acknowledged
 
