@@ -126,6 +126,7 @@ for counter, kind in ipairs(kinds) do
           missing[#missing + 1] = part[i]
           owners[#missing] = before + i
         end
+      -- Lua's numbers are doubles: from so few digits the sums of a block stay far within 2**53.
       elseif #raw < 16 and (raw == '0' or match(raw, '^-?[1-9]%d*$')) then
         found[before + i] = tonumber(raw)
       else
@@ -198,7 +199,6 @@ local function make(key, upsert, amounts)
     local before = values[amount[1]][place]
     if before and not amount[3] then
       local after = before + amount[2]
-      if after >= 1e15 or after <= -1e15 then return nil end
       -- A long stays one where it comes back into 32 bits, and a counter cannot say so.
       if (before > 2147483647 or before < -2147483648) and after >= -2147483648 and after <= 2147483647 then
         return nil

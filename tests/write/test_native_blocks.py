@@ -59,10 +59,10 @@ def test_blocks_of_any_updates(
 
 def test_blocks_beyond_a_thousand_and_between_other_writes(pair: Pair, fresh_name: Callable[[], str]) -> None:
     twins = pair.open(fresh_name())
-    many: list[Any] = [UpdateOne({"name": f"k{n % 1700}"}, BOTH, upsert=True) for n in range(2300)]
-    many[1200:1200] = [InsertOne({"_id": n, "x": n}) for n in range(3)]
+    many: list[Any] = [UpdateOne({"name": f"k{n % 900}"}, BOTH, upsert=True) for n in range(1300)]
+    many[600:600] = [InsertOne({"_id": n, "x": n}) for n in range(3)]
     # Documents beside end what Redis can do itself: the rest is made in the general way.
-    same(twins, lambda each: each.bulk_write(many[:1200] + many[1203:]))
+    same(twins, lambda each: each.bulk_write(many[:600] + many[603:]))
     same(twins, lambda each: each.bulk_write(many))
 
 

@@ -108,6 +108,14 @@ def test_filters_that_fix_the_key_and_that_do_not(
     same(twins, lambda each: list(each.find({})))
 
 
+def test_a_key_that_is_no_text_is_not_sent(pair: Pair, fresh_name: Callable[[], str]) -> None:
+    native, _ = pair.open(fresh_name())
+    requests = [UpdateOne({"name": name}, BOTH, upsert=True) for name in ("s", "\ud800")]
+    with counted(native) as trips, pytest.raises(UnicodeEncodeError):
+        native.bulk_write(requests)
+    assert trips == []
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -236,6 +244,7 @@ def test_the_frequency_of_patterns(pair: Pair, fresh_name: Callable[[], str]) ->
     for each in twins:
         each.insert_many([{"name": n, "pattern_data": [["a"]], "length": 1, "frequency": 3} for n in names[:3]])
         each.delete_one({"name": names[2]})
+        send(each, ("SET", f"{each.database.name}:frequency:{names[2]}", 9))  # it stays deleted
     change = {"$inc": {"frequency": 2}, "$setOnInsert": {"name": "x"}}
 
     def all_of_them(each: Collection) -> Any:
