@@ -25,7 +25,14 @@ _CHANGES: Final = st.one_of(
         _AMOUNTS,
         _AMOUNTS,
     ),
-    st.sampled_from([{"$inc": {"frequency": 1.5}}, {"$inc": {"name": 1}}, {"$set": {"pattern_member_frequency": 3}}]),
+    st.sampled_from(
+        [
+            {"$inc": {"frequency": 1.5}},
+            {"$inc": {"name": 1}},
+            {"$set": {"pattern_member_frequency": 3}},
+            {"$inc": {"frequency": 1}, "$setOnInsert": {"frequency": 1}},
+        ]
+    ),
 )
 _REQUESTS: Final = st.builds(
     lambda kind, key, change, upsert: kind({"name": key}, change, upsert=upsert),
