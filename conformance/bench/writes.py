@@ -127,8 +127,8 @@ def cases(client: Any, hand: HandWritten, count: int) -> list[Case]:
         for symbol in symbols:
             database.symbols_kb.update_one(*update(symbol), upsert=True)
 
-    def bulk() -> None:
-        database.symbols_kb.bulk_write([UpdateOne(*update(each), upsert=True) for each in symbols], ordered=False)
+    def bulk(ordered: bool) -> None:
+        database.symbols_kb.bulk_write([UpdateOne(*update(each), upsert=True) for each in symbols], ordered=ordered)
 
     def learn_singly() -> None:
         for each in events:
@@ -145,7 +145,9 @@ def cases(client: Any, hand: HandWritten, count: int) -> list[Case]:
 
     return [
         Case(f"update_one upserts, {count:,} singly", singly, lambda: hand.upserts_singly(symbols), None, fresh),
-        Case(f"bulk_write of {count:,} upserts", bulk, lambda: hand.upserts(symbols), None, fresh),
+        Case(f"bulk_write of {count:,} upserts", lambda: bulk(False), lambda: hand.upserts(symbols), None, fresh),
+        Case(f"bulk_write of {count:,}, ordered", lambda: bulk(True), lambda: hand.upserts(symbols), None, fresh),
+        Case(f"bulk_write of {count:,} again", lambda: bulk(True), lambda: hand.upserts(symbols)),
         Case(
             f"insert_many of {count:,} documents",
             lambda: database.orders.insert_many(orders),

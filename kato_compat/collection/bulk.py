@@ -8,7 +8,7 @@ from pymongo.errors import BulkWriteError, ConfigurationError, InvalidOperation,
 from pymongo.results import BulkWriteResult
 
 from kato_compat.collection.face import collation, filter_document, is_of_write
-from kato_compat.execute.bulk import Insert, Result, bulk
+from kato_compat.execute.bulk import Insert, Request, Result, bulk
 from kato_compat.parse.command import Delete, Write, Written
 from kato_compat.parse.filter import parse_filter
 
@@ -28,9 +28,11 @@ class Bulk:
         self._ordered = ordered
         self._let = let
         self._operations: list[Any] = []
-        self._prepared: list[Insert | Write | Delete | OperationFailure] = []
+        self._prepared: list[Request] = []
         self._hints: list[Any] = []
         self._parsed: dict[Any, Any] = {}
+        # Variables must be looked at by what parses them.
+        self._recogniser = collection.storage.recogniser if let is None else None
         self._unacknowledged = not collection.write_concern.acknowledged
         self._result: dict[str, Any] = {
             "writeErrors": [],
@@ -68,6 +70,20 @@ class Bulk:
         sort: Any = None,
     ) -> None:
         """Called by `UpdateOne` and `UpdateMany`."""
+        if (
+            self._recogniser is not None
+            and collation is None
+            and array_filters is None
+            and hint is None
+            and sort is None
+        ):
+            increment = self._recogniser.find(selector, update, bool(upsert), multi)
+            if increment is not None:
+                operation = {"q": selector, "u": update, "multi": multi}
+                if upsert is not None:
+                    operation["upsert"] = upsert
+                self._append(operation, increment, None)
+                return
         common.validate_ok_for_update(update)
         operation = {"q": selector, "u": update, "multi": multi}
         self._add_write(operation, False, upsert, collation, array_filters, hint, sort)
@@ -144,7 +160,7 @@ class Bulk:
                 if given is not None:
                     raise ConfigurationError(f"{shown} is unsupported for unacknowledged writes.")
 
-    def _append(self, operation: Any, prepared: Insert | Write | Delete | OperationFailure, hint: Any) -> None:
+    def _append(self, operation: Any, prepared: Request, hint: Any) -> None:
         self._operations.append(operation)
         self._prepared.append(prepared)
         self._hints.append(hint)

@@ -31,6 +31,7 @@ from kato_compat.parse.command import Delete, Modify, Write
 from kato_compat.parse.filter import parse_filter
 from kato_compat.parse.projection import parse_projection
 from kato_compat.parse.update import parse_replacement, parse_update
+from kato_compat.plan.increment import Increment
 from kato_compat.values.document import Document, decode, encode, normalise
 from kato_compat.values.validity import check_document
 
@@ -170,14 +171,28 @@ class Writes(Namespace):
             common.validate_is_mapping("sort", request["sort"])
         raw: dict[str, Any] = {}
         with self._reporting():
-            write = self._write(filter, change, **request)
-            self._hinted(hint)
-            written = self.deployment.run(writing.update(self.storage, write))
+            increment = self._increment(filter, change, hint, request)
+            if increment is None:
+                write = self._write(filter, change, **request)
+                self._hinted(hint)
+                written = self.deployment.run(writing.update(self.storage, write))
+            else:
+                written = self.deployment.run(writing.increase(self.storage, increment))
             raw = {"n": written.matched + written.inserted, "nModified": written.modified, "ok": 1.0}
             if written.inserted:
                 raw["upserted"] = written.upserted
             raw["updatedExisting"] = bool(written.matched)
         return UpdateResult(raw, self._acknowledged)
+
+    def _increment(self, filter: Any, change: Any, hint: Any, request: Mapping[str, Any]) -> Increment | None:  # noqa: A002
+        """The increment that an update is, None if it is none."""
+        recogniser = self.storage.recogniser
+        if recogniser is None or hint is not None or "replace" in request:
+            return None
+        for name in ("order", "array_filters", "let", "sort"):
+            if request.get(name) is not None:
+                return None
+        return recogniser.find(filter, change, request["upsert"], request.get("multi", False))
 
     def _check_unacknowledged(self, request: Mapping[str, Any]) -> None:
         validate_boolean("upsert", request.get("upsert", False))
