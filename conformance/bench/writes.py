@@ -116,8 +116,8 @@ def cases(client: Any, hand: HandWritten, count: int) -> list[Case]:
         for symbol in symbols:
             database.symbols_kb.update_one(*update(symbol), upsert=True)
 
-    def bulk() -> None:
-        database.symbols_kb.bulk_write([UpdateOne(*update(each), upsert=True) for each in symbols], ordered=False)
+    def bulk(ordered: bool) -> None:
+        database.symbols_kb.bulk_write([UpdateOne(*update(each), upsert=True) for each in symbols], ordered=ordered)
 
     def learn_singly() -> None:
         for each in events:
@@ -134,7 +134,9 @@ def cases(client: Any, hand: HandWritten, count: int) -> list[Case]:
 
     return [
         Case(f"update_one upserts, {count:,} singly", singly, lambda: hand.upserts_singly(symbols), None, fresh),
-        Case(f"bulk_write of {count:,} upserts", bulk, lambda: hand.upserts(symbols), None, fresh),
+        Case(f"bulk_write of {count:,} upserts", lambda: bulk(False), lambda: hand.upserts(symbols), None, fresh),
+        Case(f"bulk_write of {count:,}, ordered", lambda: bulk(True), lambda: hand.upserts(symbols), None, fresh),
+        Case(f"bulk_write of {count:,} again", lambda: bulk(True), lambda: hand.upserts(symbols)),
         Case(f"insert_many of {count:,} patterns", insert_patterns, lambda: hand.patterns(patterns), None, fresh),
         Case(f"learn_pattern, {count:,} singly", learn_singly, lambda: hand.learn_singly(patterns), None, fresh),
         Case(f"learn_patterns of {count:,}", learn, lambda: hand.learn(patterns), None, fresh),

@@ -42,6 +42,8 @@ class Bulk:
         self._asked: list[_Asked] = []
         self._hints: dict[int, Any] = {}
         self._parsed: dict[Any, Any] = {}
+        # Variables must be looked at by what parses them.
+        self._recogniser = collection.storage.recogniser if let is None else None
         self._unacknowledged = not collection.write_concern.acknowledged
         self._result: dict[str, Any] = {
             "writeErrors": [],
@@ -85,6 +87,20 @@ class Bulk:
         sort: Any = None,
     ) -> None:
         """Called by `UpdateOne` and `UpdateMany`."""
+        if (
+            self._recogniser is not None
+            and collation is None
+            and array_filters is None
+            and hint is None
+            and sort is None
+        ):
+            increment = self._recogniser.find(selector, update, bool(upsert), multi)
+            if increment is not None:
+                operation = {"q": selector, "u": update, "multi": multi}
+                if upsert is not None:
+                    operation["upsert"] = upsert
+                self._append(operation, increment, None)
+                return
         if type(update) is not dict or not update or not next(iter(update)).startswith("$"):
             common.validate_ok_for_update(update)
         operation = {"q": selector, "u": update, "multi": multi}

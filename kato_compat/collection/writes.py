@@ -36,6 +36,7 @@ from kato_compat.parse.expression import Context
 from kato_compat.parse.filter import parse_filter
 from kato_compat.parse.projection import parse_projection
 from kato_compat.parse.update import Update, parse_replacement, parse_update, prepared
+from kato_compat.plan.increment import Increment
 from kato_compat.values.collation import Collation
 from kato_compat.values.document import Document, decode, encode, encode_nested, normalise
 from kato_compat.values.validity import check_document
@@ -220,9 +221,22 @@ class Writes(Namespace):
             quick = express(filter, change, bool(upsert)) if hint is None else None
             if quick is not None:
                 return express_update(self.storage, quick)
+        increment = self._increment(filter, change, hint, request)
+        if increment is not None:
+            return writing.increase(self.storage, increment)
         write = self._write(filter, change, **request)
         self._hinted(hint)
         return writing.update(self.storage, write)
+
+    def _increment(self, filter: Any, change: Any, hint: Any, request: Mapping[str, Any]) -> Increment | None:  # noqa: A002
+        """The increment that an update is, None if it is none."""
+        recogniser = self.storage.recogniser
+        if recogniser is None or hint is not None or "replace" in request:
+            return None
+        for name in ("order", "array_filters", "let", "sort"):
+            if request.get(name) is not None:
+                return None
+        return recogniser.find(filter, change, request["upsert"], request.get("multi", False))
 
     def _check_unacknowledged(self, request: Mapping[str, Any]) -> None:
         validate_boolean("upsert", request.get("upsert", False))

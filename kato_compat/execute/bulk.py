@@ -19,6 +19,7 @@ from kato_compat.ir.predicate import ALWAYS, And, AtPath, Predicate, compile_pre
 from kato_compat.ir.requests import Flow
 from kato_compat.parse.command import Delete, Write, Written
 from kato_compat.parse.express import Express
+from kato_compat.plan.increment import Increment
 from kato_compat.plan.pin import identified, pinned
 from kato_compat.values.document import Document, encode_all
 from kato_compat.values.equality import same
@@ -49,7 +50,8 @@ _UNMATCHED: Final = Written()
 _MATCHED: Final = Written(matched=1)
 _MODIFIED: Final = Written(matched=1, modified=1)
 
-Request: TypeAlias = Insert | Write | Delete | Express | OperationFailure
+_General: TypeAlias = Insert | Write | Delete | Express | OperationFailure
+Request: TypeAlias = Increment | _General
 #: What became of a request: an update's `Written`, how many were deleted, an insertion's `DONE`, or its error.
 Result: TypeAlias = Written | int | Outcome | OperationFailure
 
@@ -57,10 +59,28 @@ Result: TypeAlias = Written | int | Outcome | OperationFailure
 def bulk(storage: Storage, requests: Sequence[Request], ordered: bool = True) -> Flow[list[Result]]:
     """Make `requests` in order; the result of each, with `ordered` up to the first error."""
     results: list[Result] = []
-    size = BLOCK
+    size = quick = BLOCK
+    begin = end = 0 if storage.recogniser is not None else len(requests)
+    # Up to here increments are made in the general way; at the next one that needs it, so many together.
+    until, together = 0, 1
     while len(results) < len(requests):
         start = len(results)
-        window = requests[start : start + size]
+        if start >= end:
+            begin, end = _run(requests, start)
+        if begin <= start and start >= until:
+            run = _increments(requests[start : min(end, start + quick)])
+            written = yield from storage.increase(run)
+            if written is None:
+                until = end
+                continue
+            results.extend(written)
+            if len(written) < len(run):
+                # Trying in vain must not cost more than the general way does.
+                together = 1 if len(written) >= _SMALL else min(BLOCK, 4 * together)
+                until = start + len(written) + together
+            quick = min(BLOCK, max(_SMALL, 2 * len(written)))
+            continue
+        window = _general(requests[start : min(start + size, until if until > start else begin)])
         if all(isinstance(request, Insert) for request in window):
             found = yield from _insert(storage, window, ordered)
         else:
@@ -84,7 +104,28 @@ def express_update(storage: Storage, request: Express) -> Flow[Written]:
     raise TypeError(f"an update gave {result!r}")
 
 
-def _insert(storage: Storage, window: Sequence[Request], ordered: bool) -> Flow[list[Result]]:
+def _run(requests: Sequence[Request], start: int) -> tuple[int, int]:
+    """Where the first increments from `start` on begin and end that are worth a round trip of their own."""
+    last = len(requests)
+    begin = start
+    for position in range(start, last):
+        if type(requests[position]) is not Increment:
+            if position - begin >= _SMALL:
+                return begin, position
+            begin = position + 1
+    return (begin, last) if last - begin >= _SMALL or begin == start else (last, last)
+
+
+def _increments(requests: Sequence[Request]) -> list[Increment]:
+    return [request for request in requests if isinstance(request, Increment)]
+
+
+def _general(requests: Sequence[Request]) -> list[_General]:
+    """`requests`, the increments among them as other updates are."""
+    return [request.write() if isinstance(request, Increment) else request for request in requests]
+
+
+def _insert(storage: Storage, window: Sequence[_General], ordered: bool) -> Flow[list[Result]]:
     inserts = [request for request in window if isinstance(request, Insert)]
     generated = {place for place, each in enumerate(inserts) if each.generated}
     outcomes: list[Result] = []
@@ -93,7 +134,7 @@ def _insert(storage: Storage, window: Sequence[Request], ordered: bool) -> Flow[
     return outcomes
 
 
-def _alone(storage: Storage, request: Request) -> Flow[Result]:
+def _alone(storage: Storage, request: _General) -> Flow[Result]:
     try:
         match request:
             case Insert(document, generated, data):
@@ -157,12 +198,18 @@ class _Block:
         self._owners: list[int] = []
         self._results: list[Result] = []
 
-    def run(self, requests: Sequence[Request]) -> Flow[list[Result]]:
+    def run(self, requests: Sequence[_General]) -> Flow[list[Result]]:
         """Make as many of the first requests as go together; their results."""
         wanted = [
             each if isinstance(each, Express) else each.predicate for each in requests if isinstance(each, _FILTERED)
         ]
-        found = iter((yield from self._storage.prefetch(wanted)))
+        try:
+            found = iter((yield from self._storage.prefetch(wanted)))
+        except OperationFailure as error:
+            if "redisError" in (error.details or {}) or "clickhouseCode" in (error.details or {}):
+                raise
+            # A document cannot be read: the writes before the one that is about it must be made all the same.
+            return self._results
         for request in requests:
             candidates = next(found) if isinstance(request, _FILTERED) else []
             try:
@@ -248,7 +295,7 @@ class _Block:
                 found[key] = current
         return None if touched and len(found) > 1 else list(found.values())
 
-    def _apply(self, request: Request, candidates: list[Stored]) -> bool:
+    def _apply(self, request: _General, candidates: list[Stored]) -> bool:
         """Apply one request to the documents as they are by now; False if it does not go with the others."""
         result: Result
         match request:

@@ -5,8 +5,13 @@ other document lives whole on the document side, and an update that the mapping 
 in one atomic step.
 """
 
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
 from pymongo.errors import OperationFailure
 
+from kato_compat.execute.counting import BESIDE, STALE, Counting
 from kato_compat.execute.keyed import Version, glob, score
 from kato_compat.execute.placing import PlacingStorage, keys_of
 from kato_compat.execute.storage import Access, Change, Outcome, Stored
@@ -14,13 +19,33 @@ from kato_compat.execute.union import BATCH
 from kato_compat.ir.requests import Flow, Pipeline
 from kato_compat.ir.transact import transact
 from kato_compat.mapping.index import ID_INDEX, Index, duplicate_key
-from kato_compat.mapping.keys import kato
-from kato_compat.mapping.spec import Keys, Members, Singleton
+from kato_compat.mapping.keys import kato, own
+from kato_compat.mapping.spec import CollectionSpec, Keys, Members, Singleton
+from kato_compat.parse.command import Written
+from kato_compat.plan.increment import Increment, Recogniser, counters_of
 from kato_compat.values.document import encode
+
+#: Seconds for which a document side that was found to hold documents is taken to hold some: nothing is tried meanwhile
+#: that must find it empty.
+CROWDED: Final = 1.0
 
 
 class MappedStorage(PlacingStorage):
     """One collection of one knowledge base whose spec has a Redis source. Making one does no I/O."""
+
+    def __init__(
+        self,
+        spec: CollectionSpec,
+        database: str,
+        collection: str,
+        brand_new: Callable[[str], Flow[bool]] | None = None,
+    ) -> None:
+        super().__init__(spec, database, collection, brand_new)
+        self._crowded = 0.0
+        if counters_of(spec):
+            self.recogniser = Recogniser(spec)
+            keys = (self.documents.docs, self.documents.meta, self.index, own(database, collection, "gone"))
+            self._counting = Counting(spec, database, keys, self.documents.entry)
 
     def exists(self) -> Flow[bool]:
         """See `Storage.exists`."""
@@ -92,6 +117,23 @@ class MappedStorage(PlacingStorage):
     def drop_index(self, name: str) -> Flow[None]:
         """See `Storage.drop_index`."""
         yield from self.documents.drop_index(name)
+
+    def increase(self, increments: Sequence[Increment]) -> Flow[list[Written] | None]:
+        """See `Storage.increase`: one round trip, where no document is on the document side and none belongs there."""
+        if time.monotonic() < self._crowded:
+            return None
+        if not self._adopted:
+            yield from self.adopt()
+        definitions = yield from self.documents.definitions()
+        while all(self.names(index) for index in definitions.unique):
+            (reply,) = yield Pipeline((self._counting.call(definitions.state, increments),))
+            if reply == BESIDE:
+                self._crowded = time.monotonic() + CROWDED
+                return None
+            if reply != STALE:
+                return self._counting.written(increments, reply)
+            definitions = yield from self.documents.definitions(reload=True)
+        return None
 
     def drop(self) -> Flow[bool]:
         """See `Storage.drop`: the documents of both sides and their index; never a key of anything else."""

@@ -20,8 +20,10 @@ from kato_compat.ir.predicate import ALWAYS, Predicate
 from kato_compat.ir.requests import Flow
 from kato_compat.mapping.index import Index
 from kato_compat.mapping.spec import CollectionSpec
+from kato_compat.parse.command import Written
 from kato_compat.parse.express import Express
 from kato_compat.parse.sort import Sort
+from kato_compat.plan.increment import Increment, Recogniser
 from kato_compat.plan.values import DistinctValues
 from kato_compat.values.document import Document
 
@@ -136,6 +138,8 @@ class Storage(ABC):
 
     #: Whether `foresee` tells. The key of a document is then the identity of its `_id`.
     foresees: bool = False
+    #: What tells which updates `increase` can make; None where it makes none.
+    recogniser: Recogniser | None = None
 
     @abstractmethod
     def plan(self, access: Access) -> Plan:
@@ -162,6 +166,14 @@ class Storage(ABC):
         With it several changes of one document go in one `write`, each made from what the one before left.
         """
         return None
+
+    def increase(self, increments: Sequence[Increment]) -> Flow[list[Written] | None]:
+        """Make increments in order, each atomically, without reading the documents: what the first of them did.
+
+        The one after those is for the caller to make in the general way, by `Increment.write`. None: all of them are.
+        """
+        return None
+        yield  # a flow without requests
 
     def prefetch(self, wanted: Sequence[Predicate | Express]) -> Flow[list[list[Stored] | None]]:
         """The candidates of many filters, in as few round trips as there can be; None for one that needs a scan.

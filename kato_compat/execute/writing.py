@@ -18,6 +18,7 @@ from kato_compat.ir.predicate import ALWAYS, compile_predicate, matched_index
 from kato_compat.ir.requests import Flow, Sleep
 from kato_compat.mapping.index import ID_INDEX, Index, is_new
 from kato_compat.parse.command import Delete, Modify, Write, Written
+from kato_compat.plan.increment import Increment
 from kato_compat.values.document import Document, encode, encode_all
 from kato_compat.values.equality import same
 
@@ -106,6 +107,14 @@ def update(storage: Storage, command: Write) -> Flow[Written]:
             return written
         attempt += 1
         yield from pause(attempt)
+
+
+def increase(storage: Storage, increment: Increment) -> Flow[Written]:
+    """As `update`, for an update that the storage may be able to make without reading the document."""
+    written = yield from storage.increase((increment,))
+    if written:
+        return written[0]
+    return (yield from update(storage, increment.write()))
 
 
 def upserted(storage: Storage, command: Write) -> tuple[Document, bool]:

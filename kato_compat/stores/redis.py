@@ -178,9 +178,18 @@ class RedisStore:
 
     def _exchange(self, link: _Link, commands: Sequence[Command | Call]) -> list[Any]:
         pack = self._pack
-        if len(commands) == 1 and type(commands[0]) is tuple:
-            link.socket.sendall(pack(commands[0]))
-            return link.replies(1)
+        if len(commands) == 1:
+            # Most pipelines are of one command or of one call.
+            alone = commands[0]
+            if not isinstance(alone, Call):
+                link.socket.sendall(pack(alone))
+                return link.replies(1)
+            if _sha(alone.script.source) in link.loaded:
+                link.socket.sendall(pack(_wire(alone)))
+                found = link.replies(1)
+                if type(found[0]) is self._reply_error:
+                    self._run_forgotten(link, commands, found)
+                return found
         packed: list[bytes] = []
         loads: list[str] = []
         calls = False

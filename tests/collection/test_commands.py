@@ -11,6 +11,8 @@ from pymongo.errors import CollectionInvalid, InvalidName, InvalidOperation, Ope
 
 from kato_compat import Collection, Database, MongoClient
 from kato_compat.execute.deployment import EngineDeployment
+from kato_compat.ir.requests import Call, Pipeline
+from kato_compat.ir.transact import TRANSACT
 
 
 def code(call: Any) -> int | None:
@@ -140,15 +142,24 @@ def test_rename(things: Collection, database: Database) -> None:
 
 
 def test_a_rename_that_fails_leaves_what_was_to_be_renamed(
-    face_engines: MongoClient, fresh_name: Callable[[], str]
+    face_engines: MongoClient, fresh_name: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database = face_engines[fresh_name()]
     source = database.source
     source.insert_many([{"_id": number, "u": number} for number in range(3)])
     source.create_index("u", unique=True)
-    # A mapped collection has no unique index but on its key.
-    assert code(lambda: source.rename("symbols_kb")) == 115
-    assert database.list_collection_names() == ["source"]
+    perform = face_engines.deployment.driver._perform
+    performer = perform[Pipeline]
+
+    def failing(request: Pipeline) -> Any:
+        if any(isinstance(each, Call) and each.script is TRANSACT for each in request.commands):
+            raise OperationFailure("the store is full", 14031)
+        return performer(request)
+
+    # A mapped collection takes the documents one after another.
+    with monkeypatch.context() as patched:
+        patched.setitem(perform, Pipeline, failing)
+        assert code(lambda: source.rename("symbols_kb")) == 14031
     assert list(source.find()) == [{"_id": number, "u": number} for number in range(3)]
     face_engines.drop_database(database.name)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from twins import Pair
 
 from kato_compat import Collection, MongoClient
 
@@ -37,3 +38,11 @@ def stored(write_engines: MongoClient, fresh_name: Callable[[], str]) -> Iterato
     name = fresh_name()
     yield write_engines[name].things
     write_engines.drop_database(name)
+
+
+@pytest.fixture(scope="module", params=["counters", "hashes"])
+def pair(request: pytest.FixtureRequest, embedded_path: Path) -> Iterator[Pair]:
+    """A pair with either layout of symbol statistics."""
+    made = Pair(embedded_path, request.param)
+    yield made
+    made.close()
