@@ -5,10 +5,9 @@ import tempfile
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import bson
 from pymongo import UpdateOne
 
-from conformance.bench import data
+from conformance.bench import data, documents
 from conformance.bench.measure import Case, run
 from kato_compat import KnowledgeBase, MongoClient
 
@@ -49,15 +48,6 @@ class HandWritten:
         pipeline = self.redis.pipeline(transaction=False)
         for symbol in symbols:
             self._upsert(pipeline, symbol)
-        pipeline.execute()
-
-    def documents(self, documents: Iterable[data.Document]) -> None:
-        """Documents as BSON in a hash, and their order."""
-        pipeline = self.redis.pipeline(transaction=False)
-        for number, document in enumerate(documents):
-            key = b"%d" % document["_id"]
-            pipeline.hset(f"{_OTHER}:docs", key, bson.encode(document))
-            pipeline.zadd(f"{_OTHER}:order", {key: number})
         pipeline.execute()
 
     def _learn(self, pipeline: Any, pattern: data.Document) -> None:
@@ -112,7 +102,6 @@ def cases(client: Any, hand: HandWritten, count: int) -> list[Case]:
     symbols = data.vocabulary(count)
     patterns = data.patterns(count, data.vocabulary(max(8, count // 10)))
     events = [pattern["pattern_data"] for pattern in patterns]
-    orders = data.orders(count)
     knowledge = KnowledgeBase(client, _KB)
 
     def fresh() -> None:
@@ -148,16 +137,10 @@ def cases(client: Any, hand: HandWritten, count: int) -> list[Case]:
         Case(f"bulk_write of {count:,} upserts", lambda: bulk(False), lambda: hand.upserts(symbols), None, fresh),
         Case(f"bulk_write of {count:,}, ordered", lambda: bulk(True), lambda: hand.upserts(symbols), None, fresh),
         Case(f"bulk_write of {count:,} again", lambda: bulk(True), lambda: hand.upserts(symbols)),
-        Case(
-            f"insert_many of {count:,} documents",
-            lambda: database.orders.insert_many(orders),
-            lambda: hand.documents(orders),
-            None,
-            fresh,
-        ),
         Case(f"insert_many of {count:,} patterns", insert_patterns, lambda: hand.patterns(patterns), None, fresh),
         Case(f"learn_pattern, {count:,} singly", learn_singly, lambda: hand.learn_singly(patterns), None, fresh),
         Case(f"learn_patterns of {count:,}", learn, lambda: hand.learn(patterns), None, fresh),
+        *documents.cases(database, hand.redis, count, fresh),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from bson.raw_bson import RawBSONDocument
@@ -25,14 +26,19 @@ from kato_compat.collection.face import (
 from kato_compat.collection.namespace import Namespace
 from kato_compat.collection.stream import limit_of
 from kato_compat.execute import writing
+from kato_compat.execute.bulk import express_update
 from kato_compat.execute.storage import Outcome
+from kato_compat.ir.requests import Flow
 from kato_compat.options import check_session, take
-from kato_compat.parse.command import Delete, Modify, Write
+from kato_compat.parse.command import Delete, Modify, Write, Written
+from kato_compat.parse.express import express
+from kato_compat.parse.expression import Context
 from kato_compat.parse.filter import parse_filter
 from kato_compat.parse.projection import parse_projection
-from kato_compat.parse.update import parse_replacement, parse_update
+from kato_compat.parse.update import Update, parse_replacement, parse_update, prepared
 from kato_compat.plan.increment import Increment
-from kato_compat.values.document import Document, decode, encode, normalise
+from kato_compat.values.collation import Collation
+from kato_compat.values.document import Document, decode, encode, encode_nested, normalise
 from kato_compat.values.validity import check_document
 
 
@@ -51,13 +57,13 @@ class Writes(Namespace):
         """Insert one document; an `_id` is added to it if it has none."""
         check_session(session)
         common.validate_is_document_type("document", document)
-        prepared, generated = self._prepared(document)
+        stored, generated, data = self._prepared(document)
         positions = (0,) if generated else ()
         with self._reporting():
-            (outcome,) = self.deployment.run(writing.insert(self.storage, [prepared], generated=positions))
+            (outcome,) = self.deployment.run(writing.insert(self.storage, [stored], True, positions, [data]))
             if isinstance(outcome, OperationFailure):
                 raise outcome
-        return InsertOneResult(_identified(document, prepared, generated), self._acknowledged)
+        return InsertOneResult(_identified(document, stored, generated), self._acknowledged)
 
     @contextmanager
     def _reporting(self) -> Iterator[None]:
@@ -83,10 +89,11 @@ class Writes(Namespace):
         given = list(documents)
         for document in given:
             common.validate_is_document_type("document", document)
-        pairs = [self._prepared(document) for document in given]
-        prepared = [document for document, _ in pairs]
-        generated = {position for position, (_, flag) in enumerate(pairs) if flag}
-        outcomes = self.deployment.run(writing.insert(self.storage, prepared, ordered, generated))
+        made = [self._prepared(document) for document in given]
+        prepared = [document for document, _, _ in made]
+        generated = {position for position, (_, flag, _) in enumerate(made) if flag}
+        encoded = [data for _, _, data in made]
+        outcomes = self.deployment.run(writing.insert(self.storage, prepared, ordered, generated, encoded))
         errors = [
             {
                 "index": position,
@@ -105,26 +112,29 @@ class Writes(Namespace):
         if errors and self._acknowledged:
             inserted = sum(outcome is Outcome.DONE for outcome in outcomes)
             raise BulkWriteError(_bulk_details(inserted, errors))
-        ids = [_identified(document, *pair) for document, pair in zip(given, pairs, strict=True)]
+        ids = [_identified(document, *each[:2]) for document, each in zip(given, made, strict=True)]
         return InsertManyResult(ids, self._acknowledged)
 
-    def _prepared(self, document: Any) -> tuple[Document, bool]:
-        """The document to store, in internal form, `_id` first, and whether that was generated.
+    def _prepared(self, document: Any) -> tuple[Document, bool, bytes]:
+        """The document to store, in internal form, `_id` first, whether that was generated, and its BSON.
 
         The caller's document gets the `_id` too, also where the write then fails, as in pymongo.
         """
-        prepared = normalise(document, self.codec_options)
+        data = encode_nested(document, self.codec_options)
+        prepared = decode(data)
         generated = "_id" not in prepared
         if generated:
             value = self.storage.identify(prepared)
             prepared = {"_id": value, **prepared}
             if not isinstance(document, RawBSONDocument) and isinstance(document, MutableMapping):
                 document["_id"] = value
+            data = encode(prepared)
         elif next(iter(prepared)) != "_id":
             prepared = {"_id": prepared["_id"], **prepared}
-        check_document(prepared)
-        writing.check_size(prepared)
-        return prepared, generated
+            data = encode(prepared)
+        check_document(prepared, len(data))
+        writing.check_length(len(data))
+        return prepared, generated, data
 
     # update
 
@@ -140,28 +150,54 @@ class Writes(Namespace):
         order: Any = None,
         let: Any = None,
         sort: Any = None,
-        parsed_before: dict[Any, Any] | None = None,
+        known: dict[Any, Any] | None = None,
+        normal: tuple[Document, Any] | None = None,
     ) -> Write:
-        """The parsed write of one request; `parsed_before` keeps what the requests of one bulk have in common."""
+        """The parsed write of one request.
+
+        `known` keeps what the requests of one bulk have in common; `normal` are filter and change in internal form,
+        where they were brought to it already.
+        """
         options = self.codec_options
-        parsed_order = collation(order)
-        known = {} if parsed_before is None else parsed_before
+        known = {} if known is None else known
+        parsed_order, scope = self._ordered(order, let, known)
+        document = filter_document(filter, options) if normal is None else normal[0]
+        parsed = parse_filter(document, scope, collation=parsed_order)
+        update: Update | None
+        if replace:
+            update = parse_replacement(normalise(change, options) if normal is None else normal[1], scope)
+        elif normal is None or array_filters is not None or (update := prepared(normal[1])) is None:
+            held = encode({"v": change, "f": array_filters}, options)
+            update = known.get((held, parsed_order))
+            if update is None:
+                parts = decode(held)
+                update = parse_update(parts["v"], scope, array_filters=parts["f"], collation=parsed_order)
+                known[held, parsed_order] = update
+        seed = partial(update.seed, parsed) if upsert else None
+        return Write(parsed, update, multi, None if sort is None else parsed_sort(sort, scope, parsed_order), seed)
+
+    def _ordered(self, order: Any, let: Any, known: dict[Any, Any]) -> tuple[Collation | None, Context]:
+        """The parsed collation of a request, and the scope of its expressions, kept in `known`."""
+        parsed_order = None if order is None else collation(order)
         scope = known.get(parsed_order)
         if scope is None:
             scope = known[parsed_order] = self._scope(let, parsed_order)
-        parsed = parse_filter(filter_document(filter, options), scope, collation=parsed_order)
-        if replace:
-            update = parse_replacement(normalise(change, options), scope)
-        else:
-            held = encode({"v": change, "f": array_filters}, options)
-            if (held, parsed_order) not in known:
-                parts = decode(held)
-                known[held, parsed_order] = parse_update(
-                    parts["v"], scope, array_filters=parts["f"], collation=parsed_order
-                )
-            update = known[held, parsed_order]
-        seed = (lambda: update.seed(parsed)) if upsert else None
-        return Write(parsed, update, multi, parsed_sort(sort, scope, parsed_order), seed)
+        return parsed_order, scope
+
+    def _deletion(
+        self,
+        filter: Any,  # noqa: A002 - pymongo's name
+        *,
+        multi: bool,
+        order: Any = None,
+        let: Any = None,
+        known: dict[Any, Any] | None = None,
+        normal: Document | None = None,
+    ) -> Delete:
+        """The parsed deletion of one request; `known` and `normal` (the filter alone) as for `_write`."""
+        document = filter_document(filter, self.codec_options) if normal is None else normal
+        parsed_order, scope = self._ordered(order, let, {} if known is None else known)
+        return Delete(parse_filter(document, scope, collation=parsed_order), multi)
 
     def _update(self, filter: Any, change: Any, session: Any, hint: Any, **request: Any) -> UpdateResult:  # noqa: A002
         check_session(session)
@@ -171,18 +207,26 @@ class Writes(Namespace):
             common.validate_is_mapping("sort", request["sort"])
         raw: dict[str, Any] = {}
         with self._reporting():
-            increment = self._increment(filter, change, hint, request)
-            if increment is None:
-                write = self._write(filter, change, **request)
-                self._hinted(hint)
-                written = self.deployment.run(writing.update(self.storage, write))
-            else:
-                written = self.deployment.run(writing.increase(self.storage, increment))
+            written = self.deployment.run(self._updating(filter, change, hint, request))
             raw = {"n": written.matched + written.inserted, "nModified": written.modified, "ok": 1.0}
             if written.inserted:
                 raw["upserted"] = written.upserted
             raw["updatedExisting"] = bool(written.matched)
         return UpdateResult(raw, self._acknowledged)
+
+    def _updating(self, filter: Any, change: Any, hint: Any, request: dict[str, Any]) -> Flow[Written]:  # noqa: A002
+        """The flow of an update. Raises the errors of its arguments."""
+        upsert = request.get("upsert", False)
+        if self.storage.foresees and all(value is None for name, value in request.items() if name != "upsert"):
+            quick = express(filter, change, bool(upsert)) if hint is None else None
+            if quick is not None:
+                return express_update(self.storage, quick)
+        increment = self._increment(filter, change, hint, request)
+        if increment is not None:
+            return writing.increase(self.storage, increment)
+        write = self._write(filter, change, **request)
+        self._hinted(hint)
+        return writing.update(self.storage, write)
 
     def _increment(self, filter: Any, change: Any, hint: Any, request: Mapping[str, Any]) -> Increment | None:  # noqa: A002
         """The increment that an update is, None if it is none."""
@@ -290,11 +334,9 @@ class Writes(Namespace):
         self._check_unacknowledged({"order": order})
         deleted = 0
         with self._reporting():
-            parsed_order = collation(order)
-            scope = self._scope(let, parsed_order)
-            parsed = parse_filter(filter_document(filter, self.codec_options), scope, collation=parsed_order)
+            command = self._deletion(filter, multi=multi, order=order, let=let)
             self._hinted(hint)
-            deleted, _ = self.deployment.run(writing.delete(self.storage, Delete(parsed, multi)))
+            deleted, _ = self.deployment.run(writing.delete(self.storage, command))
         return DeleteResult({"n": deleted, "ok": 1.0}, self._acknowledged)
 
     # find and modify

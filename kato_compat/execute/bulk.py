@@ -13,16 +13,18 @@ from typing import Final, TypeAlias
 from pymongo.errors import OperationFailure
 
 from kato_compat.execute.storage import Change, Outcome, Storage, Stored
-from kato_compat.execute.writing import check_size, delete, insert, update, upserted
+from kato_compat.execute.writing import MAX_DOCUMENT, delete, identified_document, insert, update, upserted
 from kato_compat.ir.matching import in_server_order
 from kato_compat.ir.predicate import ALWAYS, And, AtPath, Predicate, compile_predicate, matched_index
 from kato_compat.ir.requests import Flow
 from kato_compat.parse.command import Delete, Write, Written
+from kato_compat.parse.express import Express
 from kato_compat.plan.increment import Increment
-from kato_compat.plan.pin import pinned
-from kato_compat.values.document import Document
+from kato_compat.plan.pin import identified, pinned
+from kato_compat.values.document import Document, encode_all
 from kato_compat.values.equality import same
 from kato_compat.values.identity import identity
+from kato_compat.values.missing import MISSING
 from kato_compat.values.paths import Path, iterate
 
 #: Requests of one block.
@@ -37,9 +39,18 @@ class Insert:
 
     document: Document
     generated: bool = False
+    #: The BSON of the document, where it was made already.
+    data: bytes | None = None
 
 
-_General: TypeAlias = Insert | Write | Delete | OperationFailure
+#: The requests that are about documents that are there.
+_FILTERED: Final = (Express, Write, Delete)
+#: What became of express updates; none of these is ever changed.
+_UNMATCHED: Final = Written()
+_MATCHED: Final = Written(matched=1)
+_MODIFIED: Final = Written(matched=1, modified=1)
+
+_General: TypeAlias = Insert | Write | Delete | Express | OperationFailure
 Request: TypeAlias = Increment | _General
 #: What became of a request: an update's `Written`, how many were deleted, an insertion's `DONE`, or its error.
 Result: TypeAlias = Written | int | Outcome | OperationFailure
@@ -83,6 +94,16 @@ def bulk(storage: Storage, requests: Sequence[Request], ordered: bool = True) ->
     return results
 
 
+def express_update(storage: Storage, request: Express) -> Flow[Written]:
+    """Make one express update; what it did. Raises what `writing.update` raises."""
+    (result,) = yield from bulk(storage, (request,))
+    if isinstance(result, Written):
+        return result
+    if isinstance(result, OperationFailure):
+        raise result
+    raise TypeError(f"an update gave {result!r}")
+
+
 def _run(requests: Sequence[Request], start: int) -> tuple[int, int]:
     """Where the first increments from `start` on begin and end that are worth a round trip of their own."""
     last = len(requests)
@@ -108,18 +129,21 @@ def _insert(storage: Storage, window: Sequence[_General], ordered: bool) -> Flow
     inserts = [request for request in window if isinstance(request, Insert)]
     generated = {place for place, each in enumerate(inserts) if each.generated}
     outcomes: list[Result] = []
-    outcomes.extend((yield from insert(storage, [each.document for each in inserts], ordered, generated)))
+    documents, encoded = [each.document for each in inserts], [each.data for each in inserts]
+    outcomes.extend((yield from insert(storage, documents, ordered, generated, encoded)))
     return outcomes
 
 
 def _alone(storage: Storage, request: _General) -> Flow[Result]:
     try:
         match request:
-            case Insert(document, generated):
-                (outcome,) = yield from insert(storage, [document], generated=(0,) if generated else ())
+            case Insert(document, generated, data):
+                (outcome,) = yield from insert(storage, [document], True, (0,) if generated else (), (data,))
                 return outcome
             case Write():
                 return (yield from update(storage, request))
+            case Express():
+                return (yield from update(storage, request.write()))
             case Delete():
                 deleted, _ = yield from delete(storage, request)
                 return deleted
@@ -155,6 +179,11 @@ class _Overlay:
 
 
 def _track(path: Path, values: dict[bytes, dict[bytes, None]], key: bytes, stored: Stored) -> None:
+    if len(path) == 1:
+        value = stored.document.get(path[0], MISSING)
+        if type(value) is not list:
+            values.setdefault(identity(value), {})[key] = None
+            return
     for value, _ in iterate(stored.document, path):
         values.setdefault(identity(value), {})[key] = None
 
@@ -165,54 +194,113 @@ class _Block:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
         self._overlay = _Overlay()
-        self._changes: list[Change] = []
+        self._changes: list[tuple[Stored | None, Document | None, bool, Stored | None, bytes | None]] = []
         self._owners: list[int] = []
         self._results: list[Result] = []
 
     def run(self, requests: Sequence[_General]) -> Flow[list[Result]]:
         """Make as many of the first requests as go together; their results."""
-        writes = [each for each in requests if isinstance(each, Write | Delete)]
+        wanted = [
+            each if isinstance(each, Express) else each.predicate for each in requests if isinstance(each, _FILTERED)
+        ]
         try:
-            found = iter((yield from self._storage.prefetch([each.predicate for each in writes])))
+            found = iter((yield from self._storage.prefetch(wanted)))
         except OperationFailure as error:
             if "redisError" in (error.details or {}) or "clickhouseCode" in (error.details or {}):
                 raise
             # A document cannot be read: the writes before the one that is about it must be made all the same.
             return self._results
         for request in requests:
-            candidates = next(found) if isinstance(request, Write | Delete) else []
+            candidates = next(found) if isinstance(request, _FILTERED) else []
             try:
                 if candidates is None or not self._apply(request, candidates):
                     break
             except OperationFailure:
                 # It is made alone, behind all that came before it, and fails again.
                 break
-        if not self._changes:
+        changes = self._encoded()
+        if not changes:
             return self._results
-        outcomes = yield from self._storage.write(self._changes, ordered=True)
+        outcomes = yield from self._storage.write(changes, ordered=True)
         if outcomes[-1] is not Outcome.DONE:
             del self._results[self._owners[len(outcomes) - 1] :]
-        for change, owner in zip(self._changes, self._owners, strict=True):
-            if owner < len(self._results) and change.before is None and change.after is not None:
+        for change, owner in zip(changes, self._owners, strict=True):
+            if change.generated and owner < len(self._results) and change.after is not None:
                 written = self._results[owner]
                 if isinstance(written, Written):
                     # The storage may have given it another `_id` than the one that was proposed.
                     written.upserted = change.after["_id"]
         return self._results
 
+    def _encoded(self) -> list[Change]:
+        """The changes with the BSON of their documents, up to the first document that is too large to store."""
+        encoded = iter(
+            encode_all([after for _, after, _, _, data in self._changes if data is None and after is not None])
+        )
+        changes: list[Change] = []
+        for before, after, generated, foreseen, data in self._changes:
+            if data is None and after is not None:
+                data = next(encoded)
+                if len(data) > MAX_DOCUMENT:
+                    # It is made alone, behind all that came before it, and fails.
+                    place = len(changes)
+                    del self._results[self._owners[place] :], self._owners[place:]
+                    break
+            changes.append(Change(before, after, generated, foreseen, data))
+        return changes
+
+    def _express(self, request: Express, candidates: Sequence[Stored]) -> bool:
+        """As `_apply`."""
+        documents = self._overlay.documents
+        stored = candidates[0] if candidates else None
+        if request.key is None:
+            found = self._named(request, candidates)
+            if found is None:
+                return False
+            stored = found[0] if found else None
+        elif request.key in documents:
+            stored = documents[request.key]
+        result = _UNMATCHED
+        changed = True
+        if stored is not None:
+            after = request.updated(stored.document)
+            result = _MATCHED
+            if after is not stored.document:
+                result = _MODIFIED
+                changed = self._change(stored, after)
+        elif request.upsert:
+            document, generated = identified_document(self._storage, request.inserted())
+            result = Written(upserted=document["_id"], inserted=True)
+            changed = self._change(None, document, generated)
+        if changed:
+            self._results.append(result)
+        return changed
+
+    def _named(self, request: Express, candidates: Sequence[Stored]) -> list[Stored] | None:
+        """As `_matching`, for an express update by another field than `_id`."""
+        documents = self._overlay.documents
+        found: dict[bytes, Stored] = {}
+        touched = False
+        for stored in candidates:
+            current: Stored | None = stored
+            if stored.key in documents:
+                touched = True
+                current = documents[stored.key]
+            if current is not None and request.matches(current.document):
+                found[stored.key] = current
+        for key in self._overlay.candidates((request.name,), (request.value,)) if documents else ():
+            current = documents[key]
+            if key not in found and current is not None and request.matches(current.document):
+                touched = True
+                found[key] = current
+        return None if touched and len(found) > 1 else list(found.values())
+
     def _apply(self, request: _General, candidates: list[Stored]) -> bool:
         """Apply one request to the documents as they are by now; False if it does not go with the others."""
+        result: Result
         match request:
-            case Insert(document, generated):
-                check_size(document)
-                result: Result = Outcome.DONE
-                changed = self._change(None, document, generated)
-            case Delete():
-                matched = self._matching(request, candidates)
-                if matched is None:
-                    return False
-                result = len(matched)
-                changed = not matched or self._change(matched[0], None)
+            case Express():
+                return self._express(request, candidates)
             case Write():
                 matched = self._matching(request, candidates)
                 if matched is None:
@@ -225,6 +313,15 @@ class _Block:
                     document, generated = upserted(self._storage, request)
                     result = Written(upserted=document["_id"], inserted=True, after=document)
                     changed = self._change(None, document, generated)
+            case Insert(document, generated, data):
+                result = Outcome.DONE
+                changed = self._change(None, document, generated, data)
+            case Delete():
+                matched = self._matching(request, candidates)
+                if matched is None:
+                    return False
+                result = len(matched)
+                changed = not matched or self._change(matched[0], None)
             case _:
                 return False
         if changed:
@@ -235,34 +332,41 @@ class _Block:
         position = matched_index(in_server_order(command.predicate)) if command.update.needs_position else None
         before = stored.document
         after = command.update.apply(before, position=None if position is None else position(before))
-        if same(before, after):
-            return Written(matched=1, before=before, after=before), True
-        check_size(after)
-        return Written(matched=1, modified=1, before=before, after=after), self._change(stored, after)
+        if after is before or same(before, after):
+            return Written(1, 0, None, False, before, after), True
+        return Written(1, 1, None, False, before, after), self._change(stored, after)
 
-    def _change(self, before: Stored | None, after: Document | None, generated: bool = False) -> bool:
-        foreseen = self._storage.foresee(before, after)
-        if foreseen is None:
-            key = before.key if before is not None else identity(after["_id"] if after is not None else None)
-            change, stored = Change(before, after, generated), None if after is None else Stored(key, None, after)
+    def _change(
+        self, before: Stored | None, after: Document | None, generated: bool = False, data: bytes | None = None
+    ) -> bool:
+        foreseen = stored = None if after is None else self._storage.foresee(before, after)
+        if before is not None:
+            key = before.key
         else:
-            change, stored = foreseen
-            key = before.key if before is not None else stored.key if stored is not None else b""
-        if before is None and self._overlay.documents.get(key) is not None:
-            return False  # the `_id` is taken by a document of this very block
-        self._changes.append(change)
+            key = identity(after["_id"] if after is not None else None) if foreseen is None else foreseen.key
+            if self._overlay.documents.get(key) is not None:
+                return False  # the `_id` is taken by a document of this very block
+        if foreseen is None and after is not None:
+            stored = Stored(key, None, after)
+        self._changes.append((before, after, generated, foreseen, data))
         self._owners.append(len(self._results))
         self._overlay.put(key, stored)
         return True
 
     def _matching(self, command: Write | Delete, candidates: list[Stored]) -> list[Stored] | None:
         """The document that a request is about, at most one; None where it must be made alone."""
-        test = compile_predicate(command.predicate)
         overlay = self._overlay
+        only = identified(command.predicate) if self._storage.foresees else None
+        if only is not None:
+            if only in overlay.documents:
+                current = overlay.documents[only]
+                return [] if current is None else [current]
+            return candidates
+        test = compile_predicate(command.predicate)
         found: dict[bytes, Stored] = {}
         touched = False
         for stored in candidates:
-            current: Stored | None = stored
+            current = stored
             if stored.key in overlay.documents:
                 touched = True
                 current = overlay.documents[stored.key]

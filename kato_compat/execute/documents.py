@@ -22,17 +22,18 @@ from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from kato_compat.execute import indexing
 from kato_compat.execute.scanning import VERSION, IndexReader, KeyReader, ScanReader, alive, now
-from kato_compat.execute.step import Definitions, Step, make_step, new_version
-from kato_compat.execute.steps import APPLY, MOVE
+from kato_compat.execute.step import Definitions, Step, make_step, new_version, put_steps
+from kato_compat.execute.steps import APPLY, MOVE, PUT
 from kato_compat.execute.storage import Access, Change, Outcome, Placement, Plan, Reader, Storage, Stored
 from kato_compat.ir.predicate import Predicate
 from kato_compat.ir.requests import Argument, Call, Command, Flow, Pipeline
 from kato_compat.ir.transact import Check, Prefix, transact
-from kato_compat.mapping.index import ID_INDEX, Index
+from kato_compat.mapping.index import ID_INDEX, Index, duplicate_key
 from kato_compat.mapping.keys import CATALOGUE, entry, own
+from kato_compat.parse.express import Express
 from kato_compat.plan.indexes import Lookup, choose, load
 from kato_compat.plan.pin import pinned_ids
-from kato_compat.values.document import Document, decode, encode
+from kato_compat.values.document import Document, decode, decode_all, encode
 from kato_compat.values.identity import identity
 
 #: The most changes, and about the most bytes, of one step.
@@ -94,6 +95,14 @@ class DocumentStorage(Storage):
         usable = tuple(index for index in self._known.kept if indexing.BUILDING not in index.options)
         return choose(access.predicate, access.sort, access.limit, usable)
 
+    def unique(self, name: str) -> Index | None:
+        """An index that has each value of the field `name` once, and every document with one; None if there is none."""
+        for index in () if self._known is None else self._known.kept:
+            if index.unique and index.keys in (((name, 1),), ((name, -1),)) and index.collation is None:
+                if index.partial is None and not index.hidden and indexing.BUILDING not in index.options:
+                    return index
+        return None
+
     def usable(self, index: Index) -> bool:
         """Whether queries may read an index: it is defined as it was when it was planned with, and built."""
         return self._known is not None and index in self._known.indexes
@@ -112,6 +121,12 @@ class DocumentStorage(Storage):
     def stored(self, key: bytes, value: bytes) -> Stored:
         """The stored form of a value of ``docs``."""
         return Stored(key, value[:VERSION], decode(value[VERSION:]))
+
+    def all_stored(self, keys: Sequence[bytes], values: Sequence[bytes | None]) -> list[Stored]:
+        """The stored forms of values of ``docs``, without those that are not there."""
+        there = [(key, value) for key, value in zip(keys, values, strict=True) if value is not None]
+        documents = decode_all([value[VERSION:] for _, value in there])
+        return [Stored(key, value[:VERSION], document) for (key, value), document in zip(there, documents, strict=True)]
 
     def alive(self, found: list[Stored]) -> list[Stored]:
         """Those of `found` that have not expired."""
@@ -140,13 +155,11 @@ class DocumentStorage(Storage):
 
     # writing
 
-    def foresee(self, before: Stored | None, after: Document | None) -> tuple[Change, Stored | None]:
+    def foresee(self, before: Stored | None, after: Document) -> Stored:
         """See `Storage.foresee`."""
-        if after is None:
-            return Change(before, None), None
-        version = new_version(None if before is None else before.version)
-        key = identity(after["_id"]) if before is None else before.key
-        return Change(before, after, version=version), Stored(key, version, after)
+        if before is None:
+            return Stored(identity(after["_id"]), new_version(), after)
+        return Stored(before.key, new_version(before.version), after)
 
     def write(self, changes: Sequence[Change], ordered: bool = True) -> Flow[list[Outcome | OperationFailure]]:
         """See `Storage.write`. A block of changes goes in one step."""
@@ -157,6 +170,12 @@ class DocumentStorage(Storage):
             definitions = yield from self.definitions()
             if not swept and self.expiring and time.monotonic() - self._swept > SWEEP:
                 yield from self.sweep()
+            if not definitions.kept or _neutral(changes[len(outcomes) : len(outcomes) + STEPS], definitions.kept):
+                put = yield from self._put(changes, len(outcomes), definitions, ordered)
+                outcomes.extend(put)
+                if ordered and put and put[-1] is not Outcome.DONE:
+                    break
+                continue
             block = self._block(changes, len(outcomes), definitions)
             steps = [each for each in block if isinstance(each, Step)]
             codes: list[int] = []
@@ -182,6 +201,27 @@ class DocumentStorage(Storage):
             if ordered and outcomes[-1] is not Outcome.DONE:
                 break
         return outcomes
+
+    def _put(
+        self, changes: Sequence[Change], start: int, definitions: Definitions, ordered: bool
+    ) -> Flow[list[Outcome | OperationFailure]]:
+        """Make the next changes where they are in no index; what became of them, nothing if the indexes are others."""
+        block = changes[start : start + STEPS]
+        state = b"-" if definitions.state is None else b"=" + definitions.state
+        arguments: list[Argument] = [state, int(ordered), self.entry]
+        count = put_steps(block, arguments, BYTES)
+        (reply,) = yield Pipeline((Call(PUT, (self.docs, self.order, self.meta, CATALOGUE), tuple(arguments)),))
+        if reply == -1:
+            yield from self.definitions(reload=True)
+            return []
+        outcomes: list[Outcome | OperationFailure] = [Outcome.DONE] * count
+        for place, code in zip(reply[0::2], reply[1::2], strict=True):
+            after = block[place].after
+            taken = code == -1 and after is not None
+            outcomes[place] = (
+                duplicate_key(ID_INDEX, {"_id": after["_id"]}, self.namespace) if taken else Outcome.CONFLICT
+            )
+        return outcomes[: reply[0] + 1] if ordered and reply else outcomes
 
     def _block(
         self, changes: Sequence[Change], start: int, definitions: Definitions
@@ -390,10 +430,18 @@ class DocumentStorage(Storage):
 
     # many at once
 
-    def prefetch(self, predicates: Sequence[Predicate]) -> Flow[list[list[Stored] | None]]:
+    def prefetch(self, wanted: Sequence[Predicate | Express]) -> Flow[list[list[Stored] | None]]:
         """See `Storage.prefetch`."""
         yield from self.definitions()
-        return (yield from indexing.prefetch(self, predicates))
+        return (yield from indexing.prefetch(self, wanted))
+
+
+def _neutral(changes: Sequence[Change], indexes: Sequence[Index]) -> bool:
+    """Whether changes leave the entries of all `indexes` as they are."""
+    for before, after, *_ in changes:
+        if before is None or after is None or not all(index.spares(before.document, after) for index in indexes):
+            return False
+    return True
 
 
 def _data(argument: Argument) -> bytes:

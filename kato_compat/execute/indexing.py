@@ -9,12 +9,14 @@ from pymongo.errors import OperationFailure
 
 from kato_compat.errors import fail
 from kato_compat.execute.scanning import BATCH, ScanReader, key_of, member
-from kato_compat.execute.steps import BUILD, LOOKUP
+from kato_compat.execute.steps import BUILD, LOOKUP, PROBE
 from kato_compat.execute.storage import Access, Change, Outcome, Stored
 from kato_compat.ir.predicate import Predicate
 from kato_compat.ir.requests import Argument, Call, Command, Flow, Pipeline
 from kato_compat.mapping.index import ID_INDEX, Index, duplicate_key, is_new
+from kato_compat.parse.express import Express
 from kato_compat.plan.indexes import Lookup
+from kato_compat.plan.pin import pinned_ids
 from kato_compat.values.order import DATE
 from kato_compat.values.sortable import LAST, bounds, inverted
 
@@ -157,39 +159,70 @@ def remove_expired(storage: "DocumentStorage", index: Index, now: int) -> Flow[i
         low = members[-1] + b"\x00"
 
 
-def prefetch(storage: "DocumentStorage", predicates: Sequence[Predicate]) -> Flow[list[list[Stored] | None]]:
+def prefetch(storage: "DocumentStorage", wanted: Sequence[Predicate | Express]) -> Flow[list[list[Stored] | None]]:
     """See `Storage.prefetch`. The definitions must be known."""
     while True:
-        plans = [storage.plan(Access(predicate, writes=True)).private for predicate in predicates]
-        ids = tuple(dict.fromkeys(key for plan in plans if isinstance(plan, tuple) for key in plan))
-        lookups = {place: plan for place, plan in enumerate(plans) if isinstance(plan, Lookup)}
+        plans = [_plan(storage, each) for each in wanted]
+        keys = tuple(dict.fromkeys(key for plan in plans if type(plan) is tuple for key in plan))
+        probes: dict[str, tuple[Index, list[int]]] = {}
+        lookups: dict[int, Lookup] = {}
+        for place, plan in enumerate(plans):
+            if isinstance(plan, Index):
+                probes.setdefault(plan.name, (plan, []))[1].append(place)
+            elif isinstance(plan, Lookup):
+                lookups[place] = plan
         commands: list[Command | Call] = [storage.head()]
-        if ids:
-            commands.append(("HMGET", storage.docs, *ids))
+        if keys:
+            commands.append(("HMGET", storage.docs, *keys))
+        for index, places in probes.values():
+            entries = [index.encode(0, each.value) for each in map(wanted.__getitem__, places) if type(each) is Express]
+            names = (storage.docs, storage.meta, storage.index_key(index))
+            commands.append(Call(PROBE, names, (_CANDIDATES, *entries)))
         for lookup in lookups.values():
-            keys = (storage.docs, storage.meta, storage.index_key(lookup.index))
+            names = (storage.docs, storage.meta, storage.index_key(lookup.index))
             flat = [bound for each in lookup.ranges for bound in each]
-            commands.append(Call(LOOKUP, keys, (_CANDIDATES, 0, 0, *flat)))
-        replies = yield Pipeline(tuple(commands))
+            commands.append(Call(LOOKUP, names, (_CANDIDATES, 0, 0, *flat)))
+        replies = iter((yield Pipeline(tuple(commands))))
         known = yield from storage.definitions()
-        if replies[0][0] == known.state:
+        if next(replies)[0] == known.state:
             break
         yield from storage.definitions(reload=True)
     found: dict[bytes, Stored] = {}
-    if ids:
-        for key, value in zip(ids, replies[1], strict=True):
-            if value is not None:
-                found[key] = storage.stored(key, value)
+    if keys:
+        found = {stored.key: stored for stored in storage.all_stored(keys, next(replies))}
     candidates: list[list[Stored] | None] = [
-        [found[key] for key in plan if key in found] if isinstance(plan, tuple) else None for plan in plans
+        [found[key] for key in plan if key in found] if type(plan) is tuple else None for plan in plans
     ]
-    for (place, lookup), reply in zip(lookups.items(), replies[1 + bool(ids) :], strict=True):
+    for _, places in probes.values():
+        _, _, counts, owners, values = next(replies)
+        here = {stored.key: stored for stored in storage.all_stored(owners, values)}
+        found = here | found
+        at = 0
+        for place, count in zip(places, counts, strict=True):
+            some = dict.fromkeys(owners[at : at + count])
+            at += count
+            candidates[place] = None if count >= _CANDIDATES else [found[key] for key in some if key in found]
+    for (place, lookup), reply in zip(lookups.items(), replies, strict=True):
         candidates[place] = _candidates(storage, lookup, reply, found)
     if storage.expiring:
         for each in candidates:
             if each is not None:
                 each[:] = storage.alive(each)
     return candidates
+
+
+def _plan(storage: "DocumentStorage", wanted: Predicate | Express) -> tuple[bytes, ...] | Index | Lookup | None:
+    """What the candidates of a write are read by: their keys, the entries of a value, a lookup; None for a scan."""
+    if isinstance(wanted, Express):
+        found = storage.unique(wanted.name) if wanted.key is None else (wanted.key,)
+        if found is not None:
+            return found
+        wanted = wanted.write().predicate
+    ids = pinned_ids(wanted)
+    if ids is not None:
+        return ids
+    plan: Lookup | None = storage.plan(Access(wanted, writes=True)).private
+    return plan
 
 
 def _candidates(

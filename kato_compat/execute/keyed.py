@@ -21,6 +21,7 @@ from kato_compat.ir.requests import Command, Flow, Pipeline, between
 from kato_compat.mapping.field import Raw
 from kato_compat.mapping.keys import CATALOGUE, kato, own
 from kato_compat.mapping.spec import CollectionSpec, Keys, Members, Singleton
+from kato_compat.parse.express import Express
 from kato_compat.plan.pin import pinned
 from kato_compat.values.identity import identity
 
@@ -210,8 +211,9 @@ class KeyedStorage(Storage):
         """The command whose reply is the number of the last move of a document from one side to the other."""
         return ("HGET", self.documents.meta, b"moves")
 
-    def prefetch(self, predicates: Sequence[Predicate]) -> Flow[list[list[Stored] | None]]:
+    def prefetch(self, wanted: Sequence[Predicate | Express]) -> Flow[list[list[Stored] | None]]:
         """See `Storage.prefetch`: what is pinned to keys, in one read of them all."""
+        predicates = [each.write().predicate if isinstance(each, Express) else each for each in wanted]
         pins = [self.pin(Access(predicate, writes=True))[0] for predicate in predicates]
         keys = tuple(dict.fromkeys(key for pin in pins for key in pin or ()))
         if not keys:

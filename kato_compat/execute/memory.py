@@ -13,6 +13,7 @@ from kato_compat.execute.storage import Access, Change, Outcome, Placement, Plan
 from kato_compat.ir.predicate import Predicate
 from kato_compat.ir.requests import Flow
 from kato_compat.mapping.index import ID_INDEX, Index, duplicate_key, is_new
+from kato_compat.parse.express import Express
 from kato_compat.plan.pin import pinned_ids
 from kato_compat.values.document import Document
 from kato_compat.values.identity import identity
@@ -162,12 +163,9 @@ class MemoryStorage(Storage):
         return found if found is not None and alive([found], self._table.expiring) else None
         yield  # a flow without requests
 
-    def foresee(self, before: Stored | None, after: Document | None) -> tuple[Change, Stored | None]:
+    def foresee(self, before: Stored | None, after: Document) -> Stored:
         """See `Storage.foresee`."""
-        if after is None:
-            return Change(before, None), None
-        stored = Stored(identity(after["_id"]) if before is None else before.key, None, after)
-        return Change(before, after, version=stored), stored
+        return Stored(identity(after["_id"]) if before is None else before.key, None, after)
 
     def write(self, changes: Sequence[Change], ordered: bool = True) -> Flow[list[Outcome | OperationFailure]]:
         """See `Storage.write`."""
@@ -219,7 +217,7 @@ class MemoryStorage(Storage):
         if after is None:
             del table.documents[key]
         else:
-            table.documents[key] = change.version or Stored(key, None, after)
+            table.documents[key] = change.foreseen or Stored(key, None, after)
         return Outcome.DONE
 
     def _sweep(self, table: Table) -> int:
@@ -235,16 +233,20 @@ class MemoryStorage(Storage):
             return self._sweep(table) if table.expiring else 0
         yield  # a flow without requests
 
-    def prefetch(self, predicates: Sequence[Predicate]) -> Flow[list[list[Stored] | None]]:
+    def prefetch(self, wanted: Sequence[Predicate | Express]) -> Flow[list[list[Stored] | None]]:
         """See `Storage.prefetch`."""
         table = self._table
         with table.lock:
-            return [self._pinned(table, predicate) for predicate in predicates]
+            return [self._pinned(table, each) for each in wanted]
         yield  # a flow without requests
 
     @staticmethod
-    def _pinned(table: Table, predicate: Predicate) -> list[Stored] | None:
-        ids = pinned_ids(predicate)
+    def _pinned(table: Table, wanted: Predicate | Express) -> list[Stored] | None:
+        ids: tuple[bytes, ...] | None
+        if isinstance(wanted, Express):
+            ids = None if wanted.key is None else (wanted.key,)
+        else:
+            ids = pinned_ids(wanted)
         if ids is None:
             return None
         return alive([table.documents[key] for key in ids if key in table.documents], table.expiring)

@@ -115,8 +115,7 @@ class ScanReader(Documents):
         self.bytes = sum(len(value) - VERSION for _, value in fresh)
         if self._sizes:
             return []
-        stored = storage.stored
-        return self._storage.alive([stored(key, value) for key, value in fresh])
+        return storage.alive(storage.all_stored([key for key, _ in fresh], [value for _, value in fresh]))
 
 
 class KeyReader(Documents):
@@ -136,9 +135,7 @@ class KeyReader(Documents):
         storage = self._storage
         head, values = yield Pipeline((storage.head(), ("HMGET", storage.docs, *keys)))
         yield from self._follow(head[0], head[1])
-        stored = storage.stored
-        found = [stored(key, value) for key, value in zip(keys, values, strict=True) if value is not None]
-        return storage.alive(found)
+        return storage.alive(storage.all_stored(keys, values))
 
 
 class IndexReader(Documents):

@@ -4,6 +4,7 @@ import os
 import struct
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -89,24 +90,48 @@ class Step:
         return Outcome.CONFLICT
 
 
+def put_steps(changes: Sequence[Change], arguments: list[Argument], limit: int) -> int:
+    """Add changes to the arguments of `steps.PUT` until they have `limit` bytes; how many were added."""
+    size = 0
+    for count, (before, after, _, foreseen, data) in enumerate(changes, 1):
+        if before is None:
+            assert after is not None
+            version = new_version() if foreseen is None else foreseen.version
+            value = version + (encode(after) if data is None else data)
+            key = identity(after["_id"]) if foreseen is None else foreseen.key
+            arguments += (key, b"", value, int.from_bytes(version[:8], "big"))
+        elif after is None:
+            arguments += (before.key, before.version, b"")
+            continue
+        else:
+            version = new_version(before.version) if foreseen is None else foreseen.version
+            value = version + (encode(after) if data is None else data)
+            arguments += (before.key, before.version, value)
+        size += len(value)
+        if size > limit:
+            return count
+    return len(changes)
+
+
 def make_step(change: Change, definitions: Definitions) -> Step:
     """The step that makes a change. Raises 171 for a document that an index cannot take."""
     before, after = change.before, change.after
     score = 0
     value = b""
     exists: Document | None = None
+    foreseen = None if change.foreseen is None else change.foreseen.version
     if before is not None:
         key, expected = before.key, before.version
-        version = b"" if after is None else change.version or new_version(expected)
+        version = b"" if after is None else foreseen or new_version(expected)
     else:
         if after is None:
             raise ValueError("a change needs a document before or after it")
         key, expected = identity(after["_id"]), b""
-        version = change.version or new_version()
+        version = foreseen or new_version()
         (score,) = _MOMENT.unpack(version[:8])
         exists = {"_id": after["_id"]}
     if after is not None:
-        value = version + encode(after)
+        value = version + (encode(after) if change.data is None else change.data)
     kind = b"i" if before is None else b"d" if after is None else b"u"
     arguments: list[Argument] = [kind, key, expected, value, score]
     taken: list[tuple[Index, Document]] = []
@@ -117,6 +142,8 @@ def make_step(change: Change, definitions: Definitions) -> Step:
     gone: list[Argument] = []
     added: list[Argument] = []
     for place, index in enumerate(definitions.kept, 1):
+        if before is not None and after is not None and index.spares(before.document, after):
+            continue
         new = index.entries(after) if after is not None else None
         old = index.entries(before.document) if before is not None else None
         old_keys = old.keys if old is not None else {}

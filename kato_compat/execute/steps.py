@@ -71,6 +71,78 @@ return outcomes
 """,
 )
 
+#: `APPLY` for a collection without indexes, in few commands. KEYS: docs, order, meta, catalogue; ARGV: the state, 1 to
+#: stop at the first failure, the catalogue's entry; then for each change its key, the version it must find (empty for
+#: an insertion, which has a score after its value) and the new value (empty for a deletion).
+#: Reply: -1 if the state is another one (nothing is made), else pairs of the place of a change that failed, from 0,
+#: and why: -1 the key exists, -2 another version.
+PUT: Final = Script(
+    "put",
+    """
+local state = redis.call('HGET', KEYS[3], 'state')
+if (state and '=' .. state or '-') ~= ARGV[1] then return -1 end
+local stops = ARGV[2] == '1'
+local failed, place, at, last = {}, 0, 4, #ARGV
+local stopped, made = false, false
+while at <= last and not stopped do
+  local keys, first = {}, at
+  while at <= last and #keys < 100 do
+    keys[#keys + 1] = ARGV[at]
+    at = at + (ARGV[at + 1] == '' and 4 or 3)
+  end
+  local found = redis.call('HMGET', KEYS[1], unpack(keys))
+  local latest, scores = {}, {}
+  at = first
+  for each, key in ipairs(keys) do
+    local version, value = ARGV[at + 1], ARGV[at + 2]
+    local current, code = latest[key], 0
+    if current == nil then current = found[each] end
+    if version == '' then
+      if current then code = -1 end
+    elseif not current or string.sub(current, 1, 16) ~= version then
+      code = -2
+    end
+    if code ~= 0 then
+      failed[#failed + 1] = place
+      failed[#failed + 1] = code
+      if stops then
+        stopped = true
+        break
+      end
+    elseif value == '' then
+      latest[key], scores[key] = false, nil
+    else
+      latest[key] = value
+      if version == '' then scores[key], made = ARGV[at + 3], true end
+    end
+    place = place + 1
+    at = at + (version == '' and 4 or 3)
+  end
+  local put, gone, order = {}, {}, {}
+  for key, value in pairs(latest) do
+    if value then
+      put[#put + 1] = key
+      put[#put + 1] = value
+    else
+      gone[#gone + 1] = key
+    end
+  end
+  for key, score in pairs(scores) do
+    order[#order + 1] = score
+    order[#order + 1] = key
+  end
+  if #put > 0 then redis.call('HSET', KEYS[1], unpack(put)) end
+  if #gone > 0 then
+    redis.call('HDEL', KEYS[1], unpack(gone))
+    redis.call('ZREM', KEYS[2], unpack(gone))
+  end
+  if #order > 0 then redis.call('ZADD', KEYS[2], unpack(order)) end
+end
+if made then redis.call('SADD', KEYS[4], ARGV[3]) end
+return failed
+""",
+)
+
 #: KEYS: docs, order, meta; ARGV: the score to go on from, how many.
 #: Reply: state, epoch, members and scores, values.
 SCAN: Final = Script(
@@ -117,6 +189,31 @@ for start = 1, #keys, 4000 do
   for each = 1, math.min(4000, #keys - start + 1) do values[#values + 1] = part[each] end
 end
 return {head[1], head[2], arrays, (at - 4) / 2 - 1, members, values}
+""",
+)
+
+#: Many lookups of one value each. KEYS: docs, meta, index; ARGV: how many documents of each, then the values' entries.
+#: Reply: state, epoch, how many documents there are of each value, then their keys and their values, all in a row.
+PROBE: Final = Script(
+    "probe",
+    """
+local head = redis.call('HMGET', KEYS[2], 'state', 'epoch')
+local counts, keys, values = {}, {}, {}
+for at = 2, #ARGV do
+  local entry = ARGV[at]
+  local found = redis.call('ZRANGEBYLEX', KEYS[3], '[' .. entry, '(' .. entry .. '\255', 'LIMIT', 0, ARGV[1])
+  counts[#counts + 1] = #found
+  for _, member in ipairs(found) do
+    local a, b, c, d = string.byte(member, -4, -1)
+    keys[#keys + 1] = string.sub(member, -4 - (((a * 256 + b) * 256 + c) * 256 + d), -5)
+  end
+end
+for start = 1, #keys, 1000 do
+  local last = math.min(start + 999, #keys)
+  local part = redis.call('HMGET', KEYS[1], unpack(keys, start, last))
+  for each = 1, last - start + 1 do values[#values + 1] = part[each] end
+end
+return {head[1], head[2], counts, keys, values}
 """,
 )
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from operator import attrgetter
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from bson.objectid import ObjectId
 from pymongo.errors import OperationFailure
@@ -21,6 +21,7 @@ from kato_compat.ir.requests import Flow
 from kato_compat.mapping.index import Index
 from kato_compat.mapping.spec import CollectionSpec
 from kato_compat.parse.command import Written
+from kato_compat.parse.express import Express
 from kato_compat.parse.sort import Sort
 from kato_compat.plan.increment import Increment, Recogniser
 from kato_compat.plan.values import DistinctValues
@@ -111,19 +112,19 @@ class Outcome(Enum):
     CONFLICT = "conflict"  # the document is not what it was: read it again
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One document's change: `before` None inserts `after`, `after` None deletes `before`.
 
     `generated`: the `_id` of an inserted document is one that `Storage.identify` gave, not the caller's; a storage
-    that cannot use it puts another one in its place, in `after`.
+    that cannot use it puts another one in its place, in `after`. `foreseen` is what `Storage.foresee` gave, where
+    that was asked; `data` is the BSON of `after`, where it was made already.
     """
 
     before: Stored | None
     after: Document | None
     generated: bool = False
-    #: The version that the document gets, where it must be known beforehand: see `Storage.foresee`.
-    version: Any = None
+    foreseen: Stored | None = None
+    data: bytes | None = None
 
 
 class Storage(ABC):
@@ -135,7 +136,7 @@ class Storage(ABC):
     #: Whether reads share documents, or parts of them, with the storage or with one another.
     shares: bool = False
 
-    #: Whether `foresee` tells.
+    #: Whether `foresee` tells. The key of a document is then the identity of its `_id`.
     foresees: bool = False
     #: What tells which updates `increase` can make; None where it makes none.
     recogniser: Recogniser | None = None
@@ -159,8 +160,8 @@ class Storage(ABC):
         With `ordered` the list ends with the first outcome that is not `DONE`.
         """
 
-    def foresee(self, before: Stored | None, after: Document | None) -> tuple[Change, Stored | None] | None:
-        """A change with the document as it will stand once it is made; None if this storage cannot tell.
+    def foresee(self, before: Stored | None, after: Document) -> Stored | None:
+        """The document as it will stand once this change of it is made; None if this storage cannot tell.
 
         With it several changes of one document go in one `write`, each made from what the one before left.
         """
@@ -174,9 +175,12 @@ class Storage(ABC):
         return None
         yield  # a flow without requests
 
-    def prefetch(self, predicates: Sequence[Predicate]) -> Flow[list[list[Stored] | None]]:
-        """The candidates of many filters, in as few round trips as there can be; None for one that needs a scan."""
-        return [None] * len(predicates)
+    def prefetch(self, wanted: Sequence[Predicate | Express]) -> Flow[list[list[Stored] | None]]:
+        """The candidates of many filters, in as few round trips as there can be; None for one that needs a scan.
+
+        Only a storage that `foresees` is asked about express updates.
+        """
+        return [None] * len(wanted)
         yield  # a flow without requests
 
     def take(self, source: "Storage", replace: bool) -> Flow[bool | None]:

@@ -19,7 +19,7 @@ from kato_compat.ir.requests import Flow, Sleep
 from kato_compat.mapping.index import ID_INDEX, Index, is_new
 from kato_compat.parse.command import Delete, Modify, Write, Written
 from kato_compat.plan.increment import Increment
-from kato_compat.values.document import Document, encode
+from kato_compat.values.document import Document, encode, encode_all
 from kato_compat.values.equality import same
 
 #: The largest document that the server stores, in bytes (MongoDB manual: Limits).
@@ -29,17 +29,24 @@ BATCH: Final = 1000
 
 
 def insert(
-    storage: Storage, documents: Sequence[Document], ordered: bool = True, generated: Container[int] = ()
+    storage: Storage,
+    documents: Sequence[Document],
+    ordered: bool = True,
+    generated: Container[int] = (),
+    encoded: Sequence[bytes | None] = (),
 ) -> Flow[list[Outcome | OperationFailure]]:
     """Insert documents (each with its `_id`); the outcome of each, as `Storage.write`.
 
     `generated` holds the positions of documents whose `_id` is not the caller's: see `Change.generated`.
+    `encoded` is their BSON, where it was made already.
     """
     outcomes: list[Outcome | OperationFailure] = []
     for start in range(0, len(documents), BATCH):
+        part = documents[start : start + BATCH]
+        made = encoded[start : start + BATCH] or [None] * len(part)
         changes = [
-            Change(None, document, start + offset in generated)
-            for offset, document in enumerate(documents[start : start + BATCH])
+            Change(None, document, start + offset in generated, None, data)
+            for offset, (document, data) in enumerate(zip(part, made, strict=True))
         ]
         found = yield from storage.write(changes, ordered)
         outcomes.extend(found)
@@ -81,7 +88,8 @@ def update(storage: Storage, command: Write) -> Flow[Written]:
             if command.seed is None:
                 return written
             document, generated = upserted(storage, command)
-            (outcome,) = yield from storage.write([Change(None, document, generated)])
+            data = check_size(document)
+            (outcome,) = yield from storage.write([Change(None, document, generated, data=data)])
             if outcome is Outcome.DONE:
                 return Written(upserted=document["_id"], inserted=True, after=document)
             if not isinstance(outcome, DuplicateKeyError):
@@ -110,32 +118,43 @@ def increase(storage: Storage, increment: Increment) -> Flow[Written]:
 
 
 def upserted(storage: Storage, command: Write) -> tuple[Document, bool]:
-    """The document that an upsert inserts, and whether its `_id` was generated. Raises the errors of the update."""
+    """The document that an upsert inserts, and whether its `_id` was generated; its size is not checked.
+
+    Raises the errors of the update.
+    """
     if command.seed is None:
         raise ValueError("the command does not upsert")
-    document = command.update.apply(command.seed(), inserting=True)
+    return identified_document(storage, command.update.apply(command.seed(), inserting=True))
+
+
+def identified_document(storage: Storage, document: Document) -> tuple[Document, bool]:
+    """A document with its `_id`, which comes first, and whether that was generated."""
     generated = "_id" not in document
     if generated:
         document = {"_id": storage.identify(document), **document}
     elif next(iter(document)) != "_id":
         document = {"_id": document["_id"], **document}
-    check_size(document)
     return document, generated
 
 
 def _change_all(storage: Storage, command: Write, found: list[Stored], written: Written) -> Flow[None]:
     position = matched_index(in_server_order(command.predicate)) if command.update.needs_position else None
     for start in range(0, len(found), BATCH):
-        changes: list[Change] = []
-        for stored in found[start : start + BATCH]:
-            after = command.update.apply(
-                stored.document, position=None if position is None else position(stored.document)
-            )
-            if same(stored.document, after):
-                written.matched += 1
-            else:
-                check_size(after)
-                changes.append(Change(stored, after))
+        pairs: list[tuple[Stored, Document]] = []
+        try:
+            for stored in found[start : start + BATCH]:
+                before = stored.document
+                after = command.update.apply(before, position=None if position is None else position(before))
+                if same(before, after):
+                    written.matched += 1
+                else:
+                    pairs.append((stored, after))
+        finally:
+            # A document that came before one which cannot be changed may be too large: that is the first error.
+            encoded = encode_all([after for _, after in pairs])
+            for data in encoded:
+                check_length(len(data))
+        changes = [Change(*pair, data=data) for pair, data in zip(pairs, encoded, strict=True)]
         outcomes = yield from storage.write(changes, ordered=False) if changes else _none()
         for change, outcome in zip(changes, outcomes, strict=True):
             if outcome is Outcome.DONE:
@@ -159,8 +178,7 @@ def _change(storage: Storage, command: Write, stored: Stored, written: Written) 
         modified = not same(before, after)
         outcome: Outcome | OperationFailure = Outcome.DONE
         if modified:
-            check_size(after)
-            (outcome,) = yield from storage.write([Change(stored, after)])
+            (outcome,) = yield from storage.write([Change(stored, after, data=check_size(after))])
         if outcome is Outcome.DONE:
             written.matched += 1
             written.modified += modified
@@ -245,9 +263,15 @@ def create_all(storage: Storage, indexes: Sequence[Index]) -> Flow[None]:
         raise
 
 
-def check_size(document: Document) -> None:
-    """Raise 10334 for a document that is larger than the server stores."""
-    size = len(encode(document))
+def check_size(document: Document) -> bytes:
+    """The BSON of a document. Raises 10334 for one that is larger than the server stores."""
+    data = encode(document)
+    check_length(len(data))
+    return data
+
+
+def check_length(size: int) -> None:
+    """Raise 10334 for a document of `size` bytes of BSON that is larger than the server stores."""
     if size > MAX_DOCUMENT:
         raise fail(10334, f"BSONObj size: {size} is invalid. Size must be between 0 and {MAX_DOCUMENT}(16MB)")
 

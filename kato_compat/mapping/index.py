@@ -94,6 +94,12 @@ class Index:
         """Whether the key at a position is in descending order."""
         return self._descending[position]
 
+    def spares(self, before: Document, after: Document) -> bool:
+        """Whether a change is sure to leave a document's entries as they are: it shares the indexed fields."""
+        if self._test is not None:
+            return False
+        return all(before.get(path[0], MISSING) is after.get(path[0], MISSING) for path in self._paths)
+
     def entries(self, document: Document) -> "Entries":
         """The entries of `document`, none if the index leaves it out.
 

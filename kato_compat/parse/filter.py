@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final
 
 from bson.dbref import DBRef
+from bson.int64 import Int64
+from bson.objectid import ObjectId
 from bson.regex import Regex
 
 from kato_compat import operators
@@ -22,6 +25,8 @@ from kato_compat.values.paths import Path, split
 
 #: The deepest filter, in levels of BSON: what the server's wire protocol lets through.
 _MAX_DEPTH: Final = 200
+#: Types of values that are compared as they are: neither operators nor regular expressions.
+_PLAIN: Final = frozenset({str, int, Int64, float, bool, type(None), ObjectId, datetime, bytes})
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +122,13 @@ def parse_filter(
     `OperationFailure` with the server's code for anything the server refuses, 2 (BadValue) for most, whether or not
     there are documents.
     """
+    if type(raw) is dict and len(raw) == 1:
+        ((name, value),) = raw.items()
+        if type(value) in _PLAIN and not name.startswith("$"):
+            # The common case: a field is a plain value.
+            if collation is None and context is not None:
+                collation = context.collation
+            return AtPath(split(name), Eq(value, collation))
     if isinstance(raw, DBRef):
         raw = raw.as_doc()
     if not isinstance(raw, Mapping):

@@ -16,6 +16,10 @@ def seed(predicate: Predicate, *, identity_only: bool = False) -> Document:
     first, the others by path (the server has no order for them). `identity_only` is for replacements. Raises 54 where
     a path is given twice, or inside another; 111 where a replacement's filter gives parts of the ``_id`` only.
     """
+    if type(predicate) is AtPath and len(predicate.path) == 1 and type(predicate.test) is Eq:
+        # The common case: one field.
+        (name,) = predicate.path
+        return {} if identity_only and name != "_id" else {name: predicate.test.operand}
     found: dict[Path, Any] = {}
     _collect(predicate, found, identity_only)
     document: Document = {}

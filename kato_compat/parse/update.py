@@ -20,6 +20,7 @@ from kato_compat.operators.update.rename import Rename, Renamed
 from kato_compat.parse.expression import Context
 from kato_compat.parse.filter import parse_filter
 from kato_compat.parse.pipeline import parse_pipeline
+from kato_compat.parse.prepared import Shape, apply, prepare
 from kato_compat.parse.seed import seed
 from kato_compat.parse.tree import Tree, parse_array_filters
 from kato_compat.values.collation import Collation
@@ -33,6 +34,7 @@ from kato_compat.values.types import alias_of
 from kato_compat.values.validity import MAX_DEPTH, check_dollar, check_identity, depth_of, too_deep
 
 _EMPTY_TIMESTAMP: Final = Timestamp(0, 0)
+_SET_SLOT: Final = object.__setattr__
 
 
 class Update(ABC):
@@ -107,6 +109,42 @@ class Modification(Update):
         elif old is not MISSING:
             path = ".".join(_first_path(self.root, "_id"))
             raise fail(66, f"Performing an update on the path '{path}' would modify the immutable field '_id'")
+
+
+class Prepared(Modification):
+    """A modification of top-level fields by the common operators: a shape and its operands (see `parse.prepared`)."""
+
+    __slots__ = ("_operands", "_shape")
+    _shape: Shape
+    _operands: list[Any]
+
+    def __init__(self, shape: Shape, operands: list[Any]) -> None:
+        _SET_SLOT(self, "_shape", shape)
+        _SET_SLOT(self, "_operands", operands)
+
+    @property
+    def root(self) -> ObjectNode:
+        """The tree of the paths, made anew."""
+        return self._shape.root(self._operands)
+
+    @property
+    def needs_position(self) -> bool:
+        """See `Update.needs_position`."""
+        return False
+
+    @property
+    def touched(self) -> frozenset[str]:
+        """See `Update.touched`."""
+        return self._shape.names
+
+    positional = needs_position
+    names = touched
+    guarded = ()
+
+    def apply(self, document: Document, *, position: int | None = None, inserting: bool = False) -> Document:
+        """See `Update.apply`."""
+        result = apply(self._shape, self._operands, document, inserting)
+        return _insertable(result) if inserting else result
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +226,10 @@ def parse_update(
     and an unused or ambiguous array filter; 40 for paths in conflict, 56 for an empty one, 72 for a stage that updates
     may not have; 2 and 14 for wrong operands.
     """
+    if not array_filters:
+        known = prepared(raw)
+        if known is not None:
+            return known
     if isinstance(raw, list):
         if array_filters:
             raise fail(9, "arrayFilters may not be specified for pipeline-syle updates")
@@ -228,17 +270,24 @@ def parse_update(
     return Modification(tree.root(), tree.positional, names, guarded)
 
 
+def prepared(raw: Any) -> Prepared | None:
+    """The typed form of an update of internal form whose shape says all there is to know; None for any other."""
+    found = prepare(raw) if type(raw) is dict else None
+    return None if found is None else Prepared(*found)
+
+
 def parse_replacement(raw: Mapping[str, Any], context: Context | None = None) -> Update:
     """The typed form of a replacement document, of internal form.
 
     A top-level timestamp of zero, other than the ``_id``, becomes the time of the update.
     """
     context = Context() if context is None else context
-    moment = timestamp(context.now)
-    document = {
-        name: moment if value == _EMPTY_TIMESTAMP and type(value) is Timestamp and name != "_id" else value
-        for name, value in raw.items()
-    }
+    document = dict(raw)
+    if Timestamp in map(type, raw.values()):
+        moment = timestamp(context.now)
+        for name, value in raw.items():
+            if type(value) is Timestamp and value == _EMPTY_TIMESTAMP and name != "_id":
+                document[name] = moment
     return Replacement(document)
 
 

@@ -2,6 +2,9 @@
 
 from typing import Any, Final
 
+from bson.int64 import Int64
+from bson.objectid import ObjectId
+
 from kato_compat.ir.predicate import And, AtPath, Constant, Or, Predicate
 from kato_compat.operators.query.comparison import Eq, In
 from kato_compat.values.collation import Collation
@@ -9,6 +12,9 @@ from kato_compat.values.identity import identity
 
 #: Types of operands that match more than values equal to them: null matches missing, an array its elements too.
 _OPEN: Final = frozenset({type(None), list})
+#: Types of `_id` whose values match those of the same identity, and no others.
+_PLAIN: Final = frozenset({str, int, Int64, ObjectId})
+_ID: Final = ("_id",)
 
 
 def pinned(predicate: Predicate, path: tuple[str, ...], collation: Collation | None = None) -> list[Any] | None:
@@ -47,8 +53,23 @@ def pinned(predicate: Predicate, path: tuple[str, ...], collation: Collation | N
             return None
 
 
+def identified(predicate: Predicate) -> bytes | None:
+    """The identity of the one document that a filter by a plain `_id` alone is about; None for any other filter.
+
+    A document matches if and only if its `_id` has this identity: there is nothing left to check.
+    """
+    if type(predicate) is AtPath and predicate.path == _ID:
+        test = predicate.test
+        if type(test) is Eq and test.collation is None and type(test.operand) in _PLAIN:
+            return identity(test.operand)
+    return None
+
+
 def pinned_ids(predicate: Predicate) -> tuple[bytes, ...] | None:
     """The identities that a filter pins `_id` to, each once and in order of mention; None if it does not."""
+    only = identified(predicate)
+    if only is not None:
+        return (only,)
     values = pinned(predicate, ("_id",))
     if values is None:
         return None

@@ -62,15 +62,24 @@ def same(left: Any, right: Any) -> bool:
 
     This is what decides `modified_count`: 1 and 1.0 are equal and not the same; 0.0 and -0.0 differ.
     """
+    if left is right:
+        return True
     a, b = type(left), type(right)
     if a is not b:
         return left == right if {a, b} <= {int, Int64} and _both_long(left, right) else False
     if a is dict:
-        return len(left) == len(right) and all(
-            n1 == n2 and same(v1, v2) for (n1, v1), (n2, v2) in zip(left.items(), right.items(), strict=True)
-        )
+        if len(left) != len(right):
+            return False
+        # Updates share what they do not touch: most values are the very same objects.
+        for name, other, value in zip(left, right, right.values(), strict=True):
+            if name != other:
+                return False
+            mine = left[name]
+            if mine is not value and not same(mine, value):
+                return False
+        return True
     if a is list:
-        return len(left) == len(right) and all(same(x, y) for x, y in zip(left, right, strict=True))
+        return len(left) == len(right) and all(x is y or same(x, y) for x, y in zip(left, right, strict=True))
     if a is float:
         return (left == right and str(left) == str(right)) or (left != left and right != right)
     if a is Decimal128:

@@ -14,6 +14,8 @@ from kato_compat.values.types import alias_of
 
 #: Levels of nesting that a stored document may have. The manual says 100; the server itself accepts 180.
 MAX_DEPTH: Final = 180
+#: The fewest bytes of BSON that a level of nesting takes: a type, an empty name, a length and an end.
+_LEVEL: Final = 1 + 1 + 4 + 1
 #: Types of most values, which nest nothing.
 _SCALARS: Final = frozenset({str, int, float, bool, type(None), Int64, ObjectId, datetime, bytes})
 
@@ -94,8 +96,11 @@ def check_dollar(name: str, document: dict[str, Any]) -> None:
         raise fail(55, "The DBRef $ref field must be followed by a $id field")
 
 
-def check_document(document: dict[str, Any]) -> None:
-    """Raise for a document that cannot be stored: 53 or 52 for its `_id`, 15 for one nested too deep."""
+def check_document(document: dict[str, Any], size: int) -> None:
+    """Raise for a document that cannot be stored: 53 or 52 for its `_id`, 15 for one nested too deep.
+
+    `size` is the length of its BSON: a small document cannot be nested deep.
+    """
     check_identity(document["_id"])
-    if depth_of(document) > MAX_DEPTH:
+    if size > MAX_DEPTH * _LEVEL and depth_of(document) > MAX_DEPTH:
         raise too_deep()
