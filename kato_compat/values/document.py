@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import bson
 from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.errors import BSONError
 
 Document = dict[str, Any]
 
@@ -57,7 +58,7 @@ def encode_all(documents: Sequence[Document]) -> list[bytes]:
         part = documents[start : start + _TOGETHER]
         try:
             data = bson.encode({"": part}, False, INTERNAL)
-        except Exception:
+        except (BSONError, OverflowError, UnicodeError):
             # Too large together, or one of them cannot be encoded: its own error says so.
             found.extend([encode(document) for document in part])
             continue
