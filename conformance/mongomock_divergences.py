@@ -109,8 +109,8 @@ SILENCES: Final = (
     Silence(
         "paths and variables",
         "Paths have no empty components and no dollars inside; variables are defined; names of operators exist.",
-        (15998, 16410, 17276, 15983, 168),
-        ("$project", "$a..b", "$a.$b", "$$y", "$nope", "$add"),
+        (15998, 16410, 17276, 15983, 168, 40353),
+        ("$project", "$a..b", "$a.$b", "$$y", "$nope", "$add", "$addFields"),
     ),
     Silence("$cond", "$cond has all its parts.", (17082,), ("$cond",)),
     Silence("types of operands", "An operand of a wrong type is an error.", (16702,), ("$concat",)),

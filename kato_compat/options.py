@@ -55,6 +55,7 @@ OPTIONS: Final[dict[str, Option]] = {
         Option("max_time_ms", _USED, "checked before each request and batch, and by ClickHouse within a query"),
         Option("maxTimeMS", _USED, "checked before each request and batch, and by ClickHouse within a query"),
         Option("max_await_time_ms", _IGNORED, "only tailable cursors wait, and there are none"),
+        Option("cursor", _USED, "of an aggregate: the document that holds its batchSize"),
         Option("cursor_type", _USED, "checked as pymongo does; tailable ones are refused, exhaust streams as all do"),
         Option("no_cursor_timeout", _IGNORED, "cursors live in this process and do not time out"),
         Option("allow_partial_results", _IGNORED, "there are no shards: a result is whole or an error"),

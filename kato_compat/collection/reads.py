@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from bson.raw_bson import DEFAULT_RAW_BSON_OPTIONS
 from pymongo import common
 from pymongo.errors import ConfigurationError
-from pymongo.write_concern import validate_boolean
 
 from kato_compat.collection.cursor import Cursor
 from kato_compat.collection.face import collation, hand_out_value, predicate
@@ -24,7 +23,8 @@ from kato_compat.options import check_session, take
 from kato_compat.parse.command import Aggregate, Count, Distinct
 from kato_compat.parse.expression import Context
 from kato_compat.parse.pipeline import parse_pipeline
-from kato_compat.values.document import Document, normalise
+from kato_compat.values.document import Document, normalise, normalise_value
+from kato_compat.values.types import alias_of
 
 if TYPE_CHECKING:
     from kato_compat.collection.collection import Collection
@@ -145,14 +145,25 @@ class Reads(Namespace):
     def _aggregate(self, pipeline: Any, let: Any, kwargs: Mapping[str, Any]) -> tuple[Aggregate, dict[str, Any]]:
         """The parsed pipeline and the options that are used."""
         common.validate_list("pipeline", pipeline)
-        names = ("allowDiskUse", "collation", "hint", "maxTimeMS", "batchSize", "pushdown")
+        names = ("allowDiskUse", "collation", "cursor", "hint", "maxTimeMS", "batchSize", "pushdown")
         options = take("aggregate", dict(kwargs), *names)
         disk = options.get("allowDiskUse", True)
-        if disk is None:
-            raise fail(14, "BSON field 'aggregate.allowDiskUse' is the wrong type 'null', expected type 'bool'")
-        validate_boolean("allowDiskUse", disk)
-        if "batchSize" in options:
-            common.validate_non_negative_integer_or_none("batchSize", options["batchSize"])
+        if type(disk) is not bool:
+            kind = alias_of(normalise_value(disk))
+            raise fail(14, f"BSON field 'aggregate.allowDiskUse' is the wrong type '{kind}', expected type 'bool'")
+        if options.get("batchSize") is None:
+            options["batchSize"] = _batch_size(options.get("cursor", {}))
+        common.validate_non_negative_integer_or_none("batchSize", options["batchSize"])
         raw = normalise({"pipeline": list(pipeline)}, self.codec_options)["pipeline"]
         parsed = parse_pipeline(raw, self._scope(let, collation(options.get("collation"))))
         return Aggregate(parsed, disk, options.get("pushdown", True)), options
+
+
+def _batch_size(cursor: Any) -> Any:
+    """The batch size that the ``cursor`` of an aggregate asks; raises 14 and 40415 for what is no such document."""
+    if not isinstance(cursor, Mapping):
+        raise fail(14, "cursor field must be missing or an object")
+    for name in cursor:
+        if name != "batchSize":
+            raise fail(40415, f"BSON field 'cursor.{name}' is an unknown field.")
+    return cursor.get("batchSize", 0)

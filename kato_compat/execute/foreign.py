@@ -12,6 +12,7 @@ from kato_compat.ir.expression import Frame, new_frame
 from kato_compat.ir.predicate import AtPath, conjunction
 from kato_compat.ir.requests import Flow
 from kato_compat.ir.stage import Environment, MergeOptions, Pipeline
+from kato_compat.ir.update import ORDER
 from kato_compat.mapping.index import ID_INDEX, duplicate_key
 from kato_compat.operators.query.comparison import Eq
 from kato_compat.parse.command import Aggregate, Write
@@ -126,7 +127,7 @@ class _Merging(Update):
         """See `Update.apply`."""
         new, options = self._document, self._options
         if inserting:
-            return new
+            return _inserted(new, options)
         match options.when_matched:
             case "keepExisting":
                 return document
@@ -137,9 +138,22 @@ class _Merging(Update):
             case "replace":
                 after = {"_id": document["_id"], **new} if "_id" not in new else new
             case _:
-                after = {**document, **new}
+                after = {**document, **_in_order(new)}
         if after.get("_id", document["_id"]) != document["_id"]:
             raise fail(
                 66, "$merge failed to update the matching document: the '_id' field cannot be changed; leave it out"
             )
-        return after
+        return {"_id": document["_id"], **after}
+
+
+def _in_order(document: Document) -> Document:
+    """`document` as `$set` writes it: fields in the order in which update operators apply."""
+    return {name: document[name] for name in sorted(document, key=ORDER)}
+
+
+def _inserted(document: Document, options: MergeOptions) -> Document:
+    """`document` as the server's upsert makes it: where that is one of single fields, those of the filter first."""
+    if options.when_matched not in ("merge", "keepExisting"):
+        return document
+    first = [split(name)[0] for name in ("_id", *options.on)]
+    return {**{name: document[name] for name in first if name in document}, **_in_order(document)}

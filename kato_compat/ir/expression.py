@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 Frame: TypeAlias = list[Any]
 Evaluator: TypeAlias = Callable[[Any, Frame], Any]
 
-#: Slots per frame. A frame is made per bound expression; 64 nested variables are beyond any query in use, and
-#: parsing refuses more.
-FRAME_SIZE: Final = 64
+#: Slots per frame. A frame is made per bound expression, in about a microsecond; so many variables in one scope are
+#: beyond any query in use, and parsing refuses more.
+FRAME_SIZE: Final = 2048
 
 
 def new_frame() -> Frame:

@@ -314,6 +314,7 @@ def _frozen(tree: _Tree, rewrites: list[tuple[Path, Rewrite]], keep: bool = Fals
 
 
 def _check_addition(path: str, value: Any, seen: set[str]) -> None:
+    """Check what is set at `path`, whose whole length is a path of its own: ``{a: {"": 1}}`` sets ``a.``."""
     if type(value) is not dict:
         _check_conflict(path, seen)
         return
@@ -329,7 +330,9 @@ def _check_addition(path: str, value: Any, seen: set[str]) -> None:
             continue
         if "." in name:
             raise fail(40183, f"cannot use dotted field name '{name}' in a sub object")
-        _check_addition(f"{path}.{name}", item, seen)
+        below = f"{path}.{name}"
+        document_path(below)
+        _check_addition(below, item, seen)
 
 
 def _check_conflict(path: str, seen: set[str]) -> None:

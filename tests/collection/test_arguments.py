@@ -102,7 +102,7 @@ TYPED: list[tuple[Call, type[Exception]]] = [
     (lambda c: c.bulk_write([InsertOne({"a": 1}), UpdateOne({}, {"a": 1})]), ValueError),
     (lambda c: c.bulk_write({}), TypeError),
     (lambda c: c.aggregate({}), TypeError),
-    (lambda c: c.aggregate([], allowDiskUse=1), TypeError),
+    (lambda c: c.aggregate([], batchSize=-1), ValueError),
     (lambda c: c.distinct(1), TypeError),
     (lambda c: c.count_documents(None), TypeError),
     (lambda c: c.create_index([]), ValueError),

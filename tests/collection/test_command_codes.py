@@ -22,6 +22,10 @@ def collection() -> Iterator[Any]:
     ("call", "code"),
     [
         (lambda c: c.aggregate([], allowDiskUse=None), 14),
+        (lambda c: c.aggregate([], allowDiskUse=1), 14),
+        (lambda c: c.aggregate([], allowDiskUse="yes"), 14),
+        (lambda c: c.aggregate([], cursor=1), 14),
+        (lambda c: c.aggregate([], cursor={"x": 1}), 40415),
         (lambda c: c.distinct("a\0"), 31032),
         (lambda c: c.distinct("a", {"$expr": {"$lt": ["$a", "$$NOW"]}}), 51144),
         (lambda c: list(c.find({"$expr": "$$v"}, let={"ROOT": 1})), 9),

@@ -170,7 +170,8 @@ USED: dict[str, Callable[[Collection], bool]] = {
         raises(115, lambda: c.find(cursor_type=CursorType.TAILABLE))
         and ids(c.find(cursor_type=CursorType.EXHAUST)) == ids(c.find())
     ),
-    "allowDiskUse": lambda c: raises_type(lambda: c.aggregate([], allowDiskUse=1)),
+    "allowDiskUse": lambda c: raises(14, lambda: c.aggregate([], allowDiskUse=1)),
+    "cursor": lambda c: c.aggregate([], cursor={"batchSize": 2}).cursor_id != 0,
     "return_key": lambda c: c.find({"_id": 4}, hint="a_1", return_key=True).to_list() == [{"a": 1}],
     "min": lambda c: {each["a"] for each in c.find(hint="a_1", min=[("a", 1)])} == {1, 2},
     "max": lambda c: {each["a"] for each in c.find(hint="a_1", max=[("a", 1)])} == {0},
@@ -216,12 +217,6 @@ def _retrieved(cursor: Any) -> int:
     count: int = cursor.retrieved
     cursor.close()
     return count
-
-
-def raises_type(call: Callable[[], Any]) -> bool:
-    with pytest.raises(TypeError):
-        call()
-    return True
 
 
 def test_used_parameters_are_all_shown() -> None:

@@ -134,6 +134,7 @@ ERRORS: list[tuple[Any, int]] = [
     ({"$round": ["x"]}, 51081),
     ({"$round": [1, "x"]}, 16004),
     ({"$round": [1, math.inf]}, 31109),
+    ({"$round": [1, Decimal128("Infinity")]}, 51082),
     ({"$round": [1, 1.5]}, 51082),
     ({"$round": [1, 101]}, 51083),
     ({"$trunc": [1, -21]}, 51083),

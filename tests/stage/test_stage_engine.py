@@ -1,11 +1,12 @@
 """Error codes of `$group` at the head of a pipeline, which the server runs in its slot-based engine, and elsewhere."""
 
+from datetime import datetime
 from typing import Any
 
 import pytest
 from pymongo.errors import OperationFailure
 
-DOCUMENTS: list[dict[str, Any]] = [{"_id": 1, "v": 5, "s": "x", "k": 2}]
+DOCUMENTS: list[dict[str, Any]] = [{"_id": 1, "v": 5, "s": "x", "k": 2, "d": datetime(2024, 1, 1)}]
 
 
 @pytest.mark.parametrize(
@@ -20,6 +21,16 @@ DOCUMENTS: list[dict[str, Any]] = [{"_id": 1, "v": 5, "s": "x", "k": 2}]
         ({"$abs": "$s"}, 7157700, 28765),
         ({"$sin": "$s"}, 7157802, 28765),
         ({"$concat": ["$s", "$v"]}, 7158201, 16702),
+        ({"$round": "$s"}, 5155300, 51081),
+        ({"$trunc": ["$v", 1.5]}, 5155301, 51082),
+        ({"$range": ["$s", 1]}, 7157711, 34443),
+        ({"$atan2": ["$v", "$s"]}, 7157801, 51045),
+        ({"$year": "$s"}, 5157904, 16006),
+        ({"$hour": {"date": "$d", "timezone": "$s"}}, 5157903, 40485),
+        ({"$dateToString": {"date": "$s"}}, 4997901, 16006),
+        ({"$dateDiff": {"startDate": "$d", "endDate": "$d", "unit": "$s"}}, 7157924, 9),
+        ({"$dateFromParts": {"year": "$s"}}, 7157917, 40515),
+        ({"$tsSecond": "$v"}, 7157900, 5687301),
         ({"$switch": {"branches": [{"case": {"$eq": ["$v", 0]}, "then": 1}]}}, 7158303, 40066),
         # An operator that the slot-based engine does not know puts the whole stage into the classic one.
         ({"$divide": [{"$toInt": "$v"}, 0]}, 2, 2),

@@ -21,16 +21,61 @@ from kato_compat.ir.expression import Evaluator, Expression, Frame, Operation, w
 _UNBOUNDED: Final = ("$asinh", "$atan", "$cosh", "$degreesToRadians", "$radiansToDegrees", "$sinh", "$tanh")
 _BOUNDED: Final = ("$acos", "$acosh", "$asin", "$atanh", "$cos", "$sin", "$tan")
 
+#: Functions that take one part of a date.
+_PARTS: Final = (
+    "$dayOfMonth",
+    "$dayOfWeek",
+    "$dayOfYear",
+    "$hour",
+    "$isoDayOfWeek",
+    "$isoWeek",
+    "$isoWeekYear",
+    "$millisecond",
+    "$minute",
+    "$month",
+    "$second",
+    "$week",
+    "$year",
+)
+
+#: $round and $trunc have one code for a wrong number and one for wrong places.
+_PLACES: Final = {51081: 5155300, 16004: 5155301, 31109: 5155301, 51082: 5155301, 51083: 5155301}
+
 #: operator -> {code in the classic engine: code in the slot-based engine}
 _CODES: Final[Mapping[str, Mapping[int, int]]] = {
     "$abs": {28765: 7157700, 28680: 7157701},
     "$add": {14: 7157723, 16612: 7157722},
     "$anyElementTrue": {17041: 7158300},
     "$arrayToObject": {40386: 5153200},
+    "$atan2": {51044: 7157801, 51045: 7157801},
     "$bsonSize": {31393: 7158301},
     "$ceil": {28765: 7157702},
     "$concat": {16702: 7158201},
     "$concatArrays": {28664: 7158000},
+    "$dateDiff": {
+        5166307: 7157921,
+        5439013: 7157923,
+        9: 7157924,
+        5439015: 7157925,
+        5439016: 7157926,
+        40517: 7157919,
+        40485: 7157920,
+    },
+    "$dateFromParts": {40515: 7157917, 31034: 7157916, 31095: 7157916, 40523: 7157916, 40517: 7157918},
+    "$dateFromString": {40684: 4997803, 40517: 4997807, 40485: 4997808},
+    "$dateToParts": {16006: 7157915, 40521: 7157914, 40517: 7157912, 40485: 7157913},
+    "$dateToString": {16006: 4997901, 18533: 4997903, 18535: 4997904, 18536: 4997904, 40517: 4997907, 40485: 4997908},
+    "$dateTrunc": {
+        5166307: 7157932,
+        5439013: 7157935,
+        9: 7157936,
+        5439015: 7157943,
+        5439016: 7157944,
+        5439017: 7157940,
+        5439018: 7157940,
+        40517: 7157930,
+        40485: 7157931,
+    },
     "$divide": {2: 4848401, 14: 7157719},
     "$exp": {28765: 7157704},
     "$floor": {28765: 7157703},
@@ -44,7 +89,17 @@ _CODES: Final[Mapping[str, Mapping[int, int]]] = {
     "$multiply": {14: 7157721},
     "$objectToArray": {40390: 5153215},
     "$pow": {28762: 5154200, 28763: 5154200, 28764: 5154201},
+    "$range": {
+        34443: 7157711,
+        34444: 7157714,
+        34445: 7157712,
+        34446: 7157715,
+        34447: 7157713,
+        34448: 7157716,
+        34449: 7157717,
+    },
     "$reverseArray": {34435: 7158002},
+    "$round": _PLACES,
     "$rtrim": {50699: 5156302, 50700: 5156303},
     "$setDifference": {17048: 7158100, 17049: 7158100},
     "$setEquals": {17044: 7158100},
@@ -59,6 +114,10 @@ _CODES: Final[Mapping[str, Mapping[int, int]]] = {
     "$toLower": {16007: 7158200},
     "$toUpper": {16007: 7158200},
     "$trim": {50699: 5156302, 50700: 5156303},
+    "$trunc": _PLACES,
+    "$tsIncrement": {5687302: 7157901},
+    "$tsSecond": {5687301: 7157900},
+    **{name: {16006: 5157904, 40517: 5157902, 40485: 5157903} for name in _PARTS},
     **{name: {28765: 7157800} for name in _UNBOUNDED},
     **{name: {28765: 7157802, 50989: 7157803} for name in _BOUNDED},
 }

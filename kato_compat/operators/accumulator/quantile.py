@@ -31,7 +31,7 @@ def parse_quantile(
     for field, raw in operand.items():
         if field not in known:
             raise fail(40415, f"BSON field '{name}.{field}' is an unknown field.")
-        if field == "method":
+        if field == "method" and raw is not None:
             if type(raw) is not str:
                 raise fail(
                     14,
@@ -40,7 +40,7 @@ def parse_quantile(
             if raw != "approximate":
                 raise fail(2, "Currently only 'approximate' can be used as percentile 'method'.")
     for field in known:
-        if field not in operand:
+        if field not in operand or (field == "method" and operand[field] is None):
             raise fail(40414, f"BSON field '{name}.{field}' is missing but a required field")
     source = context.parse(operand["input"])
     return source, (0.5,) if name == "$median" else _shares(operand["p"], context)

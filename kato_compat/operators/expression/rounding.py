@@ -102,10 +102,8 @@ def _places(value: Any, name: str) -> int:
     """The digits after the point that an operand asks for; raises 16004, 31109, 51082 and 51083."""
     if type(value) not in NUMBER_TYPES:
         raise fail(16004, f"can't convert from BSON type {alias_of(value)} to long")
-    if type(value) is float or type(value) is Decimal128:
-        size = numbers.double_of(value)
-        if not -(2.0**63) <= size <= 2.0**63:
-            raise fail(31109, f"Can't coerce out of range value {value} to long")
+    if type(value) is float and not -(2.0**63) <= value < 2.0**63:
+        raise fail(31109, f"Can't coerce out of range value {value} to long")
     places = numbers.integral(value)
     if places is None:
         raise fail(51082, f"precision argument to  {name} must be a integral value")

@@ -141,10 +141,11 @@ def _continues(byte: int) -> bool:
 
 
 def _long(value: Any) -> int:
-    # NaN and what lies beyond 64 bits become the lowest integer when the server casts a double or a decimal.
+    """The number cut to 64 bits; raises 31109 for a double beyond them."""
     if type(value) is float and not -(2.0**63) <= value < 2.0**63:
-        return INT64_MIN
+        raise fail(31109, f"Can't coerce out of range value {shown(value)} to long")
     if type(value) is Decimal128:
+        # The server looks at the range of doubles only; its decimal library gives the lowest integer beyond it.
         number = value.to_decimal()
         if not number.is_finite() or abs(number) >= 2**63:
             return INT64_MIN

@@ -84,6 +84,9 @@ class Lookup(Stage):
         raw_pipeline = operand.get("pipeline")
         if collection is None and raw_pipeline is None:
             raise fail(9, "must specify 'pipeline' when 'from' is empty")
+        if raw_pipeline is None and "pipeline" in operand:
+            # The server reads inner pipelines before it reads the options, where a null would be one not given.
+            raise fail(14, "'pipeline' option must be specified as an array")
         options = Options("$lookup", operand, names)
         raw = options.pipeline("pipeline")
         if collection is None and not (raw and "$documents" in raw[0]):

@@ -31,6 +31,10 @@ from kato_compat.values.paths import Path, getter
 from kato_compat.values.types import alias_of
 
 _MAX_NAMESPACE: Final = 255
+
+#: The bytes that the name of a database has at most, and the characters that it cannot have.
+_MAX_DATABASE: Final = 63
+_NOT_IN_DATABASE: Final = '/\\. "$\0'
 _INTERNAL: Final = frozenset({"admin", "config", "local"})
 _MATCHED: Final = ("replace", "keepExisting", "merge", "fail")
 _NOT_MATCHED: Final = ("insert", "discard", "fail")
@@ -258,8 +262,14 @@ def _with_id(document: dict[str, Any]) -> dict[str, Any]:
     return document if "_id" in document else {"_id": ObjectId(), **document}
 
 
+def _is_database(name: str) -> bool:
+    """True for what can be the name of a database (MongoDB manual: Naming Restrictions)."""
+    return 0 < len(name.encode()) <= _MAX_DATABASE and not any(character in _NOT_IN_DATABASE for character in name)
+
+
 def _check_target(stage: str, database: str, collection: str) -> None:
-    if not database or not collection or collection.startswith(".") or "\0" in collection or "$" in collection:
+    named = _is_database(database) and collection and not collection.startswith(".")
+    if not named or "\0" in collection or "$" in collection:
         raise fail(73, f"Invalid {stage} target namespace, {database}.{collection}")
     if len(f"{database}.{collection}".encode()) > _MAX_NAMESPACE:
         raise fail(
