@@ -30,7 +30,7 @@ from kato_compat.options import check_session, take
 from kato_compat.parse.command import Delete, Modify, Write
 from kato_compat.parse.filter import parse_filter
 from kato_compat.parse.projection import parse_projection
-from kato_compat.parse.update import parse_replacement, parse_update
+from kato_compat.parse.update import check_upsert, parse_replacement, parse_update
 from kato_compat.plan.increment import Increment
 from kato_compat.values.document import Document, decode, encode, normalise
 from kato_compat.values.validity import check_document
@@ -149,7 +149,10 @@ class Writes(Namespace):
         scope = known.get(parsed_order)
         if scope is None:
             scope = known[parsed_order] = self._scope(let, parsed_order)
-        parsed = parse_filter(filter_document(filter, options), scope, collation=parsed_order)
+        criteria = filter_document(filter, options)
+        parsed = parse_filter(criteria, scope, collation=parsed_order)
+        if upsert:
+            check_upsert(criteria)
         if replace:
             update = parse_replacement(normalise(change, options), scope)
         else:

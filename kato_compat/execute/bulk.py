@@ -21,7 +21,6 @@ from kato_compat.parse.command import Delete, Write, Written
 from kato_compat.plan.increment import Increment
 from kato_compat.plan.pin import pinned
 from kato_compat.values.document import Document
-from kato_compat.values.equality import same
 from kato_compat.values.identity import identity
 from kato_compat.values.paths import Path, iterate
 
@@ -235,7 +234,7 @@ class _Block:
         position = matched_index(in_server_order(command.predicate)) if command.update.needs_position else None
         before = stored.document
         after = command.update.apply(before, position=None if position is None else position(before))
-        if same(before, after):
+        if not command.update.modifies(before, after):
             return Written(matched=1, before=before, after=before), True
         check_size(after)
         return Written(matched=1, modified=1, before=before, after=after), self._change(stored, after)

@@ -20,7 +20,6 @@ from kato_compat.mapping.index import ID_INDEX, Index, is_new
 from kato_compat.parse.command import Delete, Modify, Write, Written
 from kato_compat.plan.increment import Increment
 from kato_compat.values.document import Document, encode
-from kato_compat.values.equality import same
 
 #: The largest document that the server stores, in bytes (MongoDB manual: Limits).
 MAX_DOCUMENT: Final = 16 * 1024 * 1024
@@ -131,7 +130,7 @@ def _change_all(storage: Storage, command: Write, found: list[Stored], written: 
             after = command.update.apply(
                 stored.document, position=None if position is None else position(stored.document)
             )
-            if same(stored.document, after):
+            if not command.update.modifies(stored.document, after):
                 written.matched += 1
             else:
                 check_size(after)
@@ -156,7 +155,7 @@ def _change(storage: Storage, command: Write, stored: Stored, written: Written) 
     while True:
         before = stored.document
         after = command.update.apply(before, position=None if position is None else position(before))
-        modified = not same(before, after)
+        modified = command.update.modifies(before, after)
         outcome: Outcome | OperationFailure = Outcome.DONE
         if modified:
             check_size(after)

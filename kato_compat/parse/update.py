@@ -63,6 +63,10 @@ class Update(ABC):
         an upsert inserts the result, which may still lack an ``_id``.
         """
 
+    def modifies(self, before: Document, after: Document) -> bool:
+        """Whether the server counts `after`, which `apply` made of `before`, as modified."""
+        return not same(before, after)
+
     def seed(self, predicate: Predicate) -> Document:
         """The document that an upsert with the filter `predicate` starts from. See `seed`."""
         return seed(predicate)
@@ -102,7 +106,8 @@ class Modification(Update):
         if new is old or same(old, new):
             return
         if name != "_id":
-            if not inserting and new is not MISSING:
+            whole = old is MISSING or isinstance(self.root.children[name], Modifier)
+            if whole and not inserting and new is not MISSING:
                 check_dollar(name, after)
         elif old is not MISSING:
             path = ".".join(_first_path(self.root, "_id"))
@@ -122,6 +127,10 @@ class Replacement(Update):
                 if name[:1] == "$":
                     check_dollar(name, self.document)
         return _replace(document, self.document, inserting)
+
+    def modifies(self, before: Document, after: Document) -> bool:
+        """See `Update.modifies`: a replacement that does not give the ``_id``, first, always counts."""
+        return not same(before, self.document)
 
     def seed(self, predicate: Predicate) -> Document:
         """See `Update.seed`: only the ``_id`` of the filter is used."""
@@ -159,6 +168,17 @@ class Scope:
         """See `UpdateScope.predicate`."""
         _check_features(raw)
         return parse_filter(raw, self.context, collation=self.collation)
+
+
+def check_upsert(raw: Any) -> None:
+    """Raise 224 for ``$expr`` in the filter of an upsert: the server does not know what fields it would give."""
+    if type(raw) is dict:
+        for name, value in raw.items():
+            if name == "$expr":
+                raise fail(224, "$expr is not allowed in the query predicate for an upsert")
+            if name in ("$and", "$or", "$nor") and type(value) is list:
+                for item in value:
+                    check_upsert(item)
 
 
 def _check_features(raw: Any) -> None:
