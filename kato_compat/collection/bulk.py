@@ -15,6 +15,9 @@ from kato_compat.parse.filter import parse_filter
 if TYPE_CHECKING:
     from kato_compat.collection.collection import Collection
 
+#: The kinds of writes, in the order in which pymongo sends those of an unordered bulk_write.
+_INSERT, _UPDATE, _DELETE = range(3)
+
 
 class Bulk:
     """One bulk_write. All requests are checked and parsed before the first is made.
@@ -30,6 +33,7 @@ class Bulk:
         self._operations: list[Any] = []
         self._prepared: list[Request] = []
         self._hints: list[Any] = []
+        self._kinds: list[int] = []
         self._parsed: dict[Any, Any] = {}
         # Variables must be looked at by what parses them.
         self._recogniser = collection.storage.recogniser if let is None else None
@@ -55,8 +59,7 @@ class Bulk:
     def add_insert(self, document: Any) -> None:
         """Called by `InsertOne`."""
         common.validate_is_document_type("document", document)
-        prepared, generated = self._collection._prepared(document)
-        self._append(document, Insert(prepared, generated), None)
+        self._append(_INSERT, document, self._collection._insertion(document), None)
 
     def add_update(
         self,
@@ -133,14 +136,14 @@ class Bulk:
                 raise
             # The server answers for each operation when its turn comes.
             prepared = error
-        self._append(operation, prepared, hint)
+        self._append(_UPDATE, operation, prepared, hint)
 
     def add_delete(self, selector: Any, limit: int, collation: Any = None, hint: Any = None) -> None:
         """Called by `DeleteOne` and `DeleteMany`."""
         operation = {"q": selector, "limit": limit}
         operation.update({key: value for key, value in (("collation", collation), ("hint", hint)) if value is not None})
         self._check_acknowledged(collation, None)
-        self._append(operation, self._deletion(selector, limit, collation), hint)
+        self._append(_DELETE, operation, self._deletion(selector, limit, collation), hint)
 
     def _deletion(self, selector: Any, limit: int, order: Any) -> Delete | OperationFailure:
         collection = self._collection
@@ -160,7 +163,8 @@ class Bulk:
                 if given is not None:
                     raise ConfigurationError(f"{shown} is unsupported for unacknowledged writes.")
 
-    def _append(self, operation: Any, prepared: Request, hint: Any) -> None:
+    def _append(self, kind: int, operation: Any, prepared: Request, hint: Any) -> None:
+        self._kinds.append(kind)
         self._operations.append(operation)
         self._prepared.append(prepared)
         self._hints.append(hint)
@@ -171,9 +175,15 @@ class Bulk:
             raise InvalidOperation("No operations to execute")
         self._check_hints()
         collection = self._collection
-        results = collection.deployment.run(bulk(collection.storage, self._prepared, self._ordered))
-        for position, result in enumerate(results):
+        order = list(range(len(self._prepared)))
+        if not self._ordered:
+            # As pymongo sends them: a command for each kind of write.
+            order = sorted(order, key=self._kinds.__getitem__)
+        requests = [self._prepared[position] for position in order]
+        results = collection.deployment.run(bulk(collection.storage, requests, self._ordered))
+        for position, result in zip(order, results, strict=False):
             self._note(position, result)
+        self._result["writeErrors"].sort(key=lambda error: error["index"])
         if self._unacknowledged:
             return BulkWriteResult({}, False)
         if self._result["writeErrors"]:

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from bson.raw_bson import RawBSONDocument
 from pymongo import common
 from pymongo.collection import ReturnDocument
-from pymongo.errors import BulkWriteError, ConfigurationError, OperationFailure
+from pymongo.errors import BulkWriteError, ConfigurationError, DocumentTooLarge, OperationFailure
 from pymongo.results import BulkWriteResult, DeleteResult, InsertManyResult, InsertOneResult, UpdateResult
 from pymongo.write_concern import validate_boolean
 
@@ -25,6 +25,7 @@ from kato_compat.collection.face import (
 from kato_compat.collection.namespace import Namespace
 from kato_compat.collection.stream import limit_of
 from kato_compat.execute import writing
+from kato_compat.execute.bulk import Insert, bulk
 from kato_compat.execute.storage import Outcome
 from kato_compat.options import check_session, take
 from kato_compat.parse.command import Delete, Modify, Write
@@ -34,6 +35,9 @@ from kato_compat.parse.update import check_upsert, parse_replacement, parse_upda
 from kato_compat.plan.increment import Increment
 from kato_compat.values.document import Document, decode, encode, normalise
 from kato_compat.values.validity import check_document
+
+#: The largest command that pymongo sends, in bytes.
+_LARGEST_MESSAGE: Final = writing.MAX_DOCUMENT + 16382
 
 
 class Writes(Namespace):
@@ -51,13 +55,15 @@ class Writes(Namespace):
         """Insert one document; an `_id` is added to it if it has none."""
         check_session(session)
         common.validate_is_document_type("document", document)
-        prepared, generated = self._prepared(document)
-        positions = (0,) if generated else ()
+        request = self._insertion(document, alone=True)
         with self._reporting():
-            (outcome,) = self.deployment.run(writing.insert(self.storage, [prepared], generated=positions))
+            if isinstance(request, OperationFailure):
+                raise request
+            positions = (0,) if request.generated else ()
+            (outcome,) = self.deployment.run(writing.insert(self.storage, [request.document], generated=positions))
             if isinstance(outcome, OperationFailure):
                 raise outcome
-        return InsertOneResult(_identified(document, prepared, generated), self._acknowledged)
+        return InsertOneResult(_identified(document, request), self._acknowledged)
 
     @contextmanager
     def _reporting(self) -> Iterator[None]:
@@ -83,10 +89,8 @@ class Writes(Namespace):
         given = list(documents)
         for document in given:
             common.validate_is_document_type("document", document)
-        pairs = [self._prepared(document) for document in given]
-        prepared = [document for document, _ in pairs]
-        generated = {position for position, (_, flag) in enumerate(pairs) if flag}
-        outcomes = self.deployment.run(writing.insert(self.storage, prepared, ordered, generated))
+        requests = [self._insertion(document) for document in given]
+        outcomes = self.deployment.run(bulk(self.storage, requests, ordered))
         errors = [
             {
                 "index": position,
@@ -105,8 +109,23 @@ class Writes(Namespace):
         if errors and self._acknowledged:
             inserted = sum(outcome is Outcome.DONE for outcome in outcomes)
             raise BulkWriteError(_bulk_details(inserted, errors))
-        ids = [_identified(document, *pair) for document, pair in zip(given, pairs, strict=True)]
+        ids = [_identified(document, request) for document, request in zip(given, requests, strict=True)]
         return InsertManyResult(ids, self._acknowledged)
+
+    def _insertion(self, document: Any, *, alone: bool = False) -> Insert | OperationFailure:
+        """The request to insert `document`, or why it cannot be: the server answers for each when its turn comes.
+
+        Raises 10334 for one that the server would not even read; `DocumentTooLarge` for one that pymongo does not
+        send: such a one `alone`, and any beyond 16 MiB where the write is unacknowledged.
+        """
+        try:
+            return Insert(*self._prepared(document))
+        except OperationFailure as error:
+            if error.code == 10334 and not alone:
+                raise
+            if error.code == 10334 or (error.code == 2 and not self._acknowledged):
+                raise DocumentTooLarge(f"BSON document too large: {(error.details or {}).get('errmsg')}") from error
+            return error
 
     def _prepared(self, document: Any) -> tuple[Document, bool]:
         """The document to store, in internal form, `_id` first, and whether that was generated.
@@ -122,8 +141,8 @@ class Writes(Namespace):
                 document["_id"] = value
         elif next(iter(prepared)) != "_id":
             prepared = {"_id": prepared["_id"], **prepared}
+        writing.check_size(prepared, 2)
         check_document(prepared)
-        writing.check_size(prepared)
         return prepared, generated
 
     # update
@@ -142,7 +161,10 @@ class Writes(Namespace):
         sort: Any = None,
         parsed_before: dict[Any, Any] | None = None,
     ) -> Write:
-        """The parsed write of one request; `parsed_before` keeps what the requests of one bulk have in common."""
+        """The parsed write of one request; `parsed_before` keeps what the requests of one bulk have in common.
+
+        Raises `DocumentTooLarge` for a single write that pymongo would not send.
+        """
         options = self.codec_options
         parsed_order = collation(order)
         known = {} if parsed_before is None else parsed_before
@@ -153,10 +175,12 @@ class Writes(Namespace):
         parsed = parse_filter(criteria, scope, collation=parsed_order)
         if upsert:
             check_upsert(criteria)
+        held = encode({"v": change, "f": array_filters}, options)
+        if parsed_before is None and len(held) > _LARGEST_MESSAGE:
+            raise DocumentTooLarge("update command document too large")
         if replace:
-            update = parse_replacement(normalise(change, options), scope)
+            update = parse_replacement(decode(held)["v"], scope)
         else:
-            held = encode({"v": change, "f": array_filters}, options)
             if (held, parsed_order) not in known:
                 parts = decode(held)
                 known[held, parsed_order] = parse_update(
@@ -434,11 +458,14 @@ class Writes(Namespace):
         return bulk.run()
 
 
-def _identified(document: Any, prepared: Document, generated: bool) -> Any:
+def _identified(document: Any, request: Insert | OperationFailure) -> Any:
     """The `_id` that an inserted document has; where the storage gave another one the caller's document gets it."""
-    if generated and not isinstance(document, RawBSONDocument) and isinstance(document, MutableMapping):
-        document["_id"] = prepared["_id"]
-    return document.get("_id", prepared["_id"])
+    if isinstance(request, OperationFailure):
+        return document.get("_id")
+    identity = request.document["_id"]
+    if request.generated and not isinstance(document, RawBSONDocument) and isinstance(document, MutableMapping):
+        document["_id"] = identity
+    return document.get("_id", identity)
 
 
 def _bulk_details(inserted: int, errors: list[dict[str, Any]]) -> dict[str, Any]:

@@ -203,7 +203,6 @@ class _Block:
         """Apply one request to the documents as they are by now; False if it does not go with the others."""
         match request:
             case Insert(document, generated):
-                check_size(document)
                 result: Result = Outcome.DONE
                 changed = self._change(None, document, generated)
             case Delete():

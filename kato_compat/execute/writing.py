@@ -23,6 +23,14 @@ from kato_compat.values.document import Document, encode
 
 #: The largest document that the server stores, in bytes (MongoDB manual: Limits).
 MAX_DOCUMENT: Final = 16 * 1024 * 1024
+#: By how much a document that the server makes may be larger before it fails to be a document at all.
+_MARGIN: Final = 16 * 1024
+#: What the server says of a document that is within that margin, by its code.
+_TOO_LARGE: Final = {
+    2: "object to insert too large. size in bytes: {}, max size: {}",
+    17419: "Resulting document after update is larger than {1}",
+    17420: "Document to upsert is larger than {1}",
+}
 #: Changes sent to the storage at once.
 BATCH: Final = 1000
 
@@ -69,8 +77,8 @@ def candidates(storage: Storage, command: Write | Delete) -> Flow[list[Stored]]:
 def update(storage: Storage, command: Write) -> Flow[Written]:
     """Make one update; what it did.
 
-    Raises the server's errors of the update, `DuplicateKeyError` for a unique index, 10334 for a document that
-    would grow beyond 16 MiB. Documents changed before the error stay changed, as on the server.
+    Raises the server's errors of the update, `DuplicateKeyError` for a unique index, 17419 or 10334 for a document
+    that would grow beyond 16 MiB. Documents changed before the error stay changed, as on the server.
     """
     attempt = 0
     while True:
@@ -118,7 +126,7 @@ def upserted(storage: Storage, command: Write) -> tuple[Document, bool]:
         document = {"_id": storage.identify(document), **document}
     elif next(iter(document)) != "_id":
         document = {"_id": document["_id"], **document}
-    check_size(document)
+    check_size(document, 17420)
     return document, generated
 
 
@@ -244,11 +252,17 @@ def create_all(storage: Storage, indexes: Sequence[Index]) -> Flow[None]:
         raise
 
 
-def check_size(document: Document) -> None:
-    """Raise 10334 for a document that is larger than the server stores."""
+def check_size(document: Document, code: int = 17419) -> None:
+    """Raise for a document that is larger than the server stores: `code`, or 10334 where it is much larger.
+
+    2 is the code for a document to insert, 17420 for one to upsert, 17419 for one that an update makes.
+    """
     size = len(encode(document))
+    if size > MAX_DOCUMENT + _MARGIN:
+        limit = MAX_DOCUMENT + _MARGIN
+        raise fail(10334, f"BSONObj size: {size} is invalid. Size must be between 0 and {limit}(16MB)")
     if size > MAX_DOCUMENT:
-        raise fail(10334, f"BSONObj size: {size} is invalid. Size must be between 0 and {MAX_DOCUMENT}(16MB)")
+        raise fail(code, _TOO_LARGE[code].format(size, MAX_DOCUMENT))
 
 
 def _none() -> Flow[list[Any]]:
