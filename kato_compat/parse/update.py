@@ -126,7 +126,7 @@ class Replacement(Update):
             for name in self.document:
                 if name[:1] == "$":
                     check_dollar(name, self.document)
-        return _replace(document, self.document, inserting)
+        return replaced(document, self.document, inserting)
 
     def modifies(self, before: Document, after: Document) -> bool:
         """See `Update.modifies`: a replacement that does not give the ``_id``, first, always counts."""
@@ -148,7 +148,7 @@ class Transformation(Update):
         batch = [document]
         for stage in self.stages:
             batch = stage.push(batch)
-        return _replace(document, batch[0], inserting)
+        return replaced(document, batch[0], inserting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,8 +297,11 @@ def _first_path(node: Node, name: str) -> Path:
     return path
 
 
-def _replace(before: Document, after: Document, inserting: bool) -> Document:
-    """`after` in place of `before`, with the same ``_id``, first."""
+def replaced(before: Document, after: Document, inserting: bool) -> Document:
+    """`after` in place of `before`, with the same ``_id``, first.
+
+    Raises 66 for another ``_id``, 53, 54 or 52 for one that cannot be, 15 for a document nested too deep.
+    """
     new = after.get("_id", MISSING)
     old = before.get("_id", MISSING)
     if new is not MISSING:
