@@ -166,7 +166,7 @@ class Scope:
 
     def predicate(self, raw: Any) -> Predicate:
         """See `UpdateScope.predicate`."""
-        _check_features(raw)
+        check_features(raw)
         return parse_filter(raw, self.context, collation=self.collation)
 
 
@@ -181,7 +181,8 @@ def check_upsert(raw: Any) -> None:
                     check_upsert(item)
 
 
-def _check_features(raw: Any) -> None:
+def check_features(raw: Any) -> None:
+    """Raise for what a filter inside of something else may not have: 224 for ``$expr``, 2 for ``$where``."""
     if type(raw) is not dict:
         return
     for name, value in raw.items():
@@ -191,7 +192,7 @@ def _check_features(raw: Any) -> None:
             raise fail(2, f"{name} is not allowed in this context")
         if name in ("$and", "$or", "$nor") and type(value) is list:
             for item in value:
-                _check_features(item)
+                check_features(item)
 
 
 def parse_update(

@@ -185,7 +185,7 @@ def test_counts_of_nothing(things: Collection) -> None:
     assert things.index_information() == {}
     assert list(things.list_indexes()) == []
     things.drop_indexes()
-    assert code(lambda: things.drop_index("a_1")) == 26
+    things.drop_index("a_1")
     assert code(lambda: things.count_documents({}, limit=0)) == 15958
     things.insert_many([{}, {}])
     assert things.estimated_document_count() == 2
