@@ -89,7 +89,7 @@ class Bulk:
                 return
         common.validate_ok_for_update(update)
         operation = {"q": selector, "u": update, "multi": multi}
-        self._add_write(operation, False, upsert, collation, array_filters, hint, sort)
+        self.add_write(operation, False, upsert, collation, array_filters, hint, sort)
 
     def add_replace(
         self,
@@ -102,9 +102,9 @@ class Bulk:
     ) -> None:
         """Called by `ReplaceOne`."""
         common.validate_ok_for_replace(replacement)
-        self._add_write({"q": selector, "u": replacement}, True, upsert, collation, None, hint, sort)
+        self.add_write({"q": selector, "u": replacement}, True, upsert, collation, None, hint, sort)
 
-    def _add_write(
+    def add_write(
         self,
         operation: dict[str, Any],
         replace: bool,
@@ -114,6 +114,7 @@ class Bulk:
         hint: Any,
         sort: Any,
     ) -> None:
+        """Add an update or, with `replace`, a replacement; `operation` is what errors show of it."""
         given = {"upsert": upsert, "collation": order, "arrayFilters": array_filters, "hint": hint, "sort": sort}
         operation.update({name: value for name, value in given.items() if value is not None})
         self._check_acknowledged(order, array_filters)
@@ -137,6 +138,10 @@ class Bulk:
             # The server answers for each operation when its turn comes.
             prepared = error
         self._append(_UPDATE, operation, prepared, hint)
+
+    def add_failure(self, operation: dict[str, Any], error: OperationFailure) -> None:
+        """Add an update that the server refuses when its turn comes."""
+        self._append(_UPDATE, operation, error, None)
 
     def add_delete(self, selector: Any, limit: int, collation: Any = None, hint: Any = None) -> None:
         """Called by `DeleteOne` and `DeleteMany`."""

@@ -169,15 +169,20 @@ def _check_options(keys: tuple[tuple[str, Any], ...], document: Document, option
     if "partialFilterExpression" in options and options.get("sparse"):
         raise fail(67, 'cannot mix "partialFilterExpression" and "sparse" options')
     if "expireAfterSeconds" in options:
-        seconds = options["expireAfterSeconds"]
-        if not is_number(seconds) or seconds != seconds:
-            raise fail(67, f"TTL index 'expireAfterSeconds' option must be numeric and not NaN, got {seconds!r}")
-        whole = long_of(seconds)
-        if not 0 <= whole <= INT32_MAX:
-            raise fail(67, f"TTL index 'expireAfterSeconds' option must be within an acceptable range, not {seconds}")
+        whole = lifetime(options["expireAfterSeconds"], 67)
         if len(keys) > 1:
             raise fail(67, "TTL indexes are single-field indexes, compound indexes do not support TTL.")
         options["expireAfterSeconds"] = whole
+
+
+def lifetime(seconds: Any, code: int) -> int:
+    """``expireAfterSeconds`` as a whole number. Raises `code` for what is none, or not within 32 bits."""
+    if not is_number(seconds) or seconds != seconds:
+        raise fail(code, f"TTL index 'expireAfterSeconds' option must be numeric and not NaN, got {seconds!r}")
+    whole = long_of(seconds)
+    if not 0 <= whole <= INT32_MAX:
+        raise fail(code, f"TTL index 'expireAfterSeconds' option must be within an acceptable range, not {seconds}")
+    return whole
 
 
 def _check_partial(predicate: Predicate) -> None:
@@ -379,4 +384,4 @@ def _narrower(test: Range, wanted: Range) -> bool:
     return same and isinstance(test, Gt | Lt) and isinstance(wanted, Gt | Lt)
 
 
-__all__ = ["KeyRange", "Lookup", "choose", "implies", "index_of", "load"]
+__all__ = ["KeyRange", "Lookup", "choose", "implies", "index_of", "lifetime", "load"]

@@ -107,7 +107,7 @@ def test_collections(things: Collection, database: Database) -> None:
     assert database.drop_collection("made")["ok"] == 1.0
     database.drop_collection("made")
     database.made.drop()
-    assert code(lambda: database.command("drop", "made")) == 26
+    assert database.command("drop", "made") == {"ok": 1.0}
     assert database.list_collection_names() == [things.name]
     with pytest.raises(TypeError):
         database.drop_collection(3)  # type: ignore[arg-type]
