@@ -172,9 +172,6 @@ class Writes(Namespace):
         if scope is None:
             scope = known[parsed_order] = self._scope(let, parsed_order)
         criteria = filter_document(filter, options)
-        parsed = parse_filter(criteria, scope, collation=parsed_order)
-        if upsert:
-            check_upsert(criteria)
         held = encode({"v": change, "f": array_filters}, options)
         if parsed_before is None and len(held) > _LARGEST_MESSAGE:
             raise DocumentTooLarge("update command document too large")
@@ -187,6 +184,10 @@ class Writes(Namespace):
                     parts["v"], scope, array_filters=parts["f"], collation=parsed_order
                 )
             update = known[held, parsed_order]
+        # As on the server, the update is parsed before the filter.
+        parsed = parse_filter(criteria, scope, collation=parsed_order)
+        if upsert:
+            check_upsert(criteria)
         seed = (lambda: update.seed(parsed)) if upsert else None
         return Write(parsed, update, multi, parsed_sort(sort, scope, parsed_order), seed)
 
