@@ -85,7 +85,7 @@ class Bulk:
                 operation = {"q": selector, "u": update, "multi": multi}
                 if upsert is not None:
                     operation["upsert"] = upsert
-                self._append(operation, increment, None)
+                self._append(_UPDATE, operation, increment, None)
                 return
         common.validate_ok_for_update(update)
         operation = {"q": selector, "u": update, "multi": multi}
