@@ -11,6 +11,14 @@ from conformance.causes import nodes, under, uses
 from conformance.divergences import Cause, Refusal, Relation, Silence
 
 REFUSALS: Final = (
+    Refusal("decimals", "Decimals are numbers.", "TypeError", "unsupported operand type", ("$inc",)),
+    Refusal(
+        "names with a dollar",
+        "Such fields are stored since MongoDB 5.0.",
+        "InvalidDocument",
+        "cannot start with",
+        ("$set",),
+    ),
     Refusal("not built", "mongomock says that it has not built it.", "NotImplementedError", "", unbuilt=True),
     Refusal(
         "unknown operators",
@@ -116,6 +124,8 @@ SILENCES: Final = (
     Silence("types of operands", "An operand of a wrong type is an error.", (16702,), ("$concat",)),
     Silence("$in of no array", "The second operand of $in is an array.", (40081,), ("$in",)),
     Silence("$mergeObjects", "What is merged is a document or null.", (5911200, 40400), ("$mergeObjects",)),
+    Silence("upserts", "$expr has no place in the filter of an upsert.", (224,), ("$expr",)),
+    Silence("identities", "A field of an _id has no dollar sign before its name.", (52,), ("_id",)),
     Silence("64 bits", "A number that does not fit is an error.", (28680, 241, 2), ("$abs", "$toInt", "$inc")),
     Silence(
         "what is refused",

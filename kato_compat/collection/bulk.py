@@ -22,6 +22,8 @@ _Asked = tuple[int, Any, Any, dict[str, Any]]
 _LATER: Final = OperationFailure("not parsed yet")
 #: Requests that are normalised at once.
 _TOGETHER: Final = 50
+#: The kinds of writes, in the order in which pymongo sends those of an unordered bulk_write.
+_INSERT, _UPDATE, _DELETE = range(3)
 
 
 class Bulk:
@@ -41,6 +43,7 @@ class Bulk:
         self._express = collection.storage.foresees and let is None
         self._asked: list[_Asked] = []
         self._hints: dict[int, Any] = {}
+        self._kinds: list[int] = []
         self._parsed: dict[Any, Any] = {}
         # Variables must be looked at by what parses them.
         self._recogniser = collection.storage.recogniser if let is None else None
@@ -73,7 +76,7 @@ class Bulk:
         common.validate_is_document_type("document", document)
         # The caller's document may get an `_id`: what was given before may have it as a part.
         self._parse()
-        self._append(document, Insert(*self._collection._prepared(document)), None)
+        self._append(_INSERT, document, self._collection._insertion(document), None)
 
     def add_update(
         self,
@@ -99,12 +102,12 @@ class Bulk:
                 operation = {"q": selector, "u": update, "multi": multi}
                 if upsert is not None:
                     operation["upsert"] = upsert
-                self._append(operation, increment, None)
+                self._append(_UPDATE, operation, increment, None)
                 return
         if type(update) is not dict or not update or not next(iter(update)).startswith("$"):
             common.validate_ok_for_update(update)
         operation = {"q": selector, "u": update, "multi": multi}
-        self._add_write(operation, False, multi, upsert, collation, array_filters, hint, sort)
+        self.add_write(operation, False, upsert, collation, array_filters, hint, sort)
 
     def add_replace(
         self,
@@ -117,19 +120,20 @@ class Bulk:
     ) -> None:
         """Called by `ReplaceOne`."""
         common.validate_ok_for_replace(replacement)
-        self._add_write({"q": selector, "u": replacement}, True, False, upsert, collation, None, hint, sort)
+        self.add_write({"q": selector, "u": replacement}, True, upsert, collation, None, hint, sort)
 
-    def _add_write(
+    def add_write(
         self,
         operation: dict[str, Any],
         replace: bool,
-        multi: bool,
         upsert: Any,
         order: Any,
         array_filters: Any,
         hint: Any,
         sort: Any,
     ) -> None:
+        """Add an update or, with `replace`, a replacement; `operation` is what errors show of it."""
+        multi: bool = operation.get("multi", False)
         if upsert is not None:
             operation["upsert"] = upsert
         if order is not None or array_filters is not None or hint is not None or sort is not None:
@@ -139,20 +143,24 @@ class Bulk:
         elif self._express and not replace and not multi:
             quick = express(operation["q"], operation["u"], bool(upsert))
             if quick is not None:
-                self._append(operation, quick, None)
+                self._append(_UPDATE, operation, quick, None)
                 return
-        place = self._append(operation, _LATER, hint)
+        place = self._append(_UPDATE, operation, _LATER, hint)
         request: dict[str, Any] = {"replace": replace, "multi": multi, "upsert": bool(upsert)}
         if order is not None or array_filters is not None or sort is not None:
             request |= {"order": order, "array_filters": array_filters, "sort": sort}
         self._asked.append((place, operation["q"], operation["u"], request))
+
+    def add_failure(self, operation: dict[str, Any], error: OperationFailure) -> None:
+        """Add an update that the server refuses when its turn comes."""
+        self._append(_UPDATE, operation, error, None)
 
     def add_delete(self, selector: Any, limit: int, collation: Any = None, hint: Any = None) -> None:
         """Called by `DeleteOne` and `DeleteMany`."""
         operation = {"q": selector, "limit": limit}
         operation.update({key: value for key, value in (("collation", collation), ("hint", hint)) if value is not None})
         self._check_acknowledged(collation, None)
-        place = self._append(operation, _LATER, hint)
+        place = self._append(_DELETE, operation, _LATER, hint)
         self._asked.append((place, selector, None, {"multi": limit == 0, "order": collation}))
 
     def _parse(self) -> None:
@@ -197,8 +205,9 @@ class Bulk:
                 if given is not None:
                     raise ConfigurationError(f"{shown} is unsupported for unacknowledged writes.")
 
-    def _append(self, operation: Any, prepared: Request, hint: Any) -> int:
+    def _append(self, kind: int, operation: Any, prepared: Request, hint: Any) -> int:
         place = len(self._operations)
+        self._kinds.append(kind)
         self._operations.append(operation)
         self._prepared.append(prepared)
         if hint is not None:
@@ -212,9 +221,15 @@ class Bulk:
         self._parse()
         self._check_hints()
         collection = self._collection
-        results = collection.deployment.run(bulk(collection.storage, self._prepared, self._ordered))
-        for position, result in enumerate(results):
+        order = list(range(len(self._prepared)))
+        if not self._ordered:
+            # As pymongo sends them: a command for each kind of write.
+            order = sorted(order, key=self._kinds.__getitem__)
+        requests = [self._prepared[position] for position in order]
+        results = collection.deployment.run(bulk(collection.storage, requests, self._ordered))
+        for position, result in zip(order, results, strict=False):
             self._note(position, result)
+        self._result["writeErrors"].sort(key=lambda error: error["index"])
         if self._unacknowledged:
             return BulkWriteResult({}, False)
         if self._result["writeErrors"]:

@@ -5,9 +5,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from bson.decimal128 import Decimal128
+from pymongo.errors import OperationFailure
 
+from kato_compat.collection import administration, mutations
+from kato_compat.collection.face import command_error
+from kato_compat.collection.fields import GENERIC
 from kato_compat.errors import fail, refused
-from kato_compat.values.document import Document, normalise_value
+from kato_compat.values.document import Document, normalise, normalise_value
 from kato_compat.values.numbers import long_of
 
 if TYPE_CHECKING:
@@ -16,20 +20,6 @@ if TYPE_CHECKING:
 
 #: The server whose answers this library gives, as ``buildInfo`` says it.
 SERVER_VERSION: Final = "8.2.4"
-#: Fields that every command may have and that change nothing here.
-_GENERIC: Final = frozenset(
-    {
-        "$db",
-        "lsid",
-        "comment",
-        "readConcern",
-        "writeConcern",
-        "apiVersion",
-        "$readPreference",
-        "bypassDocumentValidation",
-    }
-)
-
 _OBJECT: Final[tuple[type, ...]] = (Mapping,)
 _NUMBER: Final[tuple[type, ...]] = (int, float, Decimal128)
 #: The Python types of values that fields of commands may have, and what messages call them.
@@ -118,7 +108,7 @@ def _options(document: Document, *names: str) -> dict[str, Any]:
                 if kinds is _NUMBER:
                     value = long_of(normalise_value(value))
             found[name] = value
-        elif name not in _GENERIC:
+        elif name not in GENERIC:
             raise fail(40415, f"BSON field '{command}.{name}' is an unknown field.")
     return found
 
@@ -270,7 +260,13 @@ def _explain(database: "Database", document: Document) -> Document:
 
 
 def _drop(database: "Database", document: Document) -> Document:
-    collection = _existing(database, document, "ns not found")
+    return drop(_collection(database, document))
+
+
+def drop(collection: "Collection") -> Document:
+    """Drop a collection; what the ``drop`` command answers: nothing to drop is no error."""
+    if not collection.deployment.run(collection.storage.exists()):
+        return {"ok": 1.0}
     indexes = len(collection.deployment.run(collection.storage.indexes()))
     collection.drop()
     return {"nIndexesWas": indexes, "ns": collection.full_name, "ok": 1.0}
@@ -314,6 +310,25 @@ def _validate(database: "Database", document: Document) -> Document:
     return database.validate_collection(_collection(database, document))
 
 
+def _writing(command: Callable[["Collection", Document], Document]) -> Callable[["Database", Document], Document]:
+    """A command on the collection that it names, with its fields in internal form."""
+
+    def run(database: "Database", document: Document) -> Document:
+        collection = _collection(database, document)
+        rest = dict(list(document.items())[1:])
+        try:
+            return command(collection, normalise(rest, database.codec_options))
+        except OperationFailure as error:
+            raise command_error(error) from error
+
+    return run
+
+
+def _rename(database: "Database", document: Document) -> Document:
+    rest = dict(list(document.items())[1:])
+    return administration.rename(database, next(iter(document.values())), normalise(rest, database.codec_options))
+
+
 _COMMANDS: Final[dict[str, Callable[["Database", Document], Document]]] = {
     "ping": _ping,
     "hello": _hello,
@@ -334,6 +349,15 @@ _COMMANDS: Final[dict[str, Callable[["Database", Document], Document]]] = {
     "listindexes": _list_indexes,
     "compact": _compact,
     "validate": _validate,
+    "insert": _writing(mutations.insert),
+    "update": _writing(mutations.update),
+    "delete": _writing(mutations.delete),
+    "findandmodify": _writing(mutations.find_and_modify),
+    "createindexes": _writing(administration.create_indexes),
+    "dropindexes": _writing(administration.drop_indexes),
+    "deleteindexes": _writing(administration.drop_indexes),
+    "collmod": _writing(administration.modify_collection),
+    "renamecollection": _rename,
 }
 _REFUSED: Final = {
     "serverstatus": "there is no MongoDB server; ask ClickHouse and Redis",
@@ -341,13 +365,6 @@ _REFUSED: Final = {
     "mapreduce": "there is no server-side JavaScript; use aggregate",
     "eval": "there is no server-side JavaScript",
     "createuser": "users are those of ClickHouse and Redis",
-    "insert": "use the methods of collections",
-    "update": "use the methods of collections",
-    "delete": "use the methods of collections",
-    "findandmodify": "use the methods of collections",
-    "createindexes": "use the methods of collections",
-    "dropindexes": "use the methods of collections",
-    "renamecollection": "use the methods of collections",
     "getmore": "a command's cursor is answered whole",
 }
 

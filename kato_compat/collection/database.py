@@ -10,7 +10,7 @@ from pymongo.database_shared import _check_name
 from pymongo.errors import CollectionInvalid, InvalidOperation, OperationFailure
 
 from kato_compat.collection.collection import Collection
-from kato_compat.collection.commands import run
+from kato_compat.collection.commands import drop, run
 from kato_compat.collection.face import collation, context
 from kato_compat.collection.inherited import Options
 from kato_compat.collection.naming import check_name
@@ -231,15 +231,13 @@ class Database(Options):
     def drop_collection(
         self, name_or_collection: Any, session: Any = None, comment: Any = None, encrypted_fields: Any = None
     ) -> Document:
-        """Drop a collection, given by name or as a `Collection`."""
+        """Drop a collection, given by name or as a `Collection`; what the ``drop`` command answers."""
         check_session(session)
         check_given(encrypted_fields=encrypted_fields)
         name = name_or_collection.name if isinstance(name_or_collection, Collection) else name_or_collection
         if not isinstance(name, str):
             raise TypeError(f"name_or_collection must be an instance of str, not {type(name)}")
-        collection = self[name]
-        collection.drop()
-        return {"ns": collection.full_name, "ok": 1.0}
+        return drop(self[name])
 
     def validate_collection(
         self,

@@ -44,22 +44,19 @@ class Indexes(Namespace):
         return [str(model.document["name"]) for model in indexes]
 
     def drop_index(self, index_or_name: Any, session: Any = None, comment: Any = None, **kwargs: Any) -> None:
-        """Drop an index by its name or its keys, ``*`` all but that on `_id`. Raises 26 without the collection, 27."""
+        """Drop an index by its name, or that which its keys would have; ``*`` drops all but that on `_id`.
+
+        Raises 27 where there is no such index; nothing happens to a collection that does not exist.
+        """
         check_session(session)
         take("dropIndexes", kwargs)
-        name = index_or_name
+        name = helpers_shared._gen_index_name(index_or_name) if isinstance(index_or_name, list) else index_or_name
         if not isinstance(name, str):
-            keys = tuple(helpers_shared._index_document(helpers_shared._index_list(index_or_name)).items())
-            indexes = self.deployment.run(self.storage.indexes())
-            name = next((index.name for index in indexes if index.keys == keys), None)
-            if name is None and indexes:
-                raise fail(27, f"can't find index with key: {dict(keys)}")
+            raise TypeError(f"index_or_name must be an instance of str or list, not {type(name)}")
         if name == "*":
             self.drop_indexes()
-            return
-        if not self.deployment.run(self.storage.exists()):
-            raise fail(26, f"ns not found {self.database.name}.{self.name}")
-        self.deployment.run(self.storage.drop_index(str(name)))
+        elif self.deployment.run(self.storage.exists()):
+            self.deployment.run(self.storage.drop_index(str(name)))
 
     def drop_indexes(self, session: Any = None, comment: Any = None, **kwargs: Any) -> None:
         """Drop every index but that on `_id`; nothing happens to a collection that does not exist."""

@@ -1,15 +1,13 @@
 """The writing methods of collections (pymongo documentation: collection, results)."""
 
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
-from bson.raw_bson import RawBSONDocument
 from pymongo import common
 from pymongo.collection import ReturnDocument
-from pymongo.errors import BulkWriteError, ConfigurationError, OperationFailure
-from pymongo.results import BulkWriteResult, DeleteResult, InsertManyResult, InsertOneResult, UpdateResult
+from pymongo.errors import ConfigurationError, DocumentTooLarge, OperationFailure
+from pymongo.results import BulkWriteResult, DeleteResult, UpdateResult
 from pymongo.write_concern import validate_boolean
 
 from kato_compat.collection.bulk import Bulk
@@ -18,16 +16,13 @@ from kato_compat.collection.face import (
     command_error,
     filter_document,
     hand_out,
-    is_of_write,
     parsed_sort,
     projection_document,
-    write_error,
 )
-from kato_compat.collection.namespace import Namespace
+from kato_compat.collection.inserts import Inserts
 from kato_compat.collection.stream import limit_of
 from kato_compat.execute import writing
 from kato_compat.execute.bulk import express_update
-from kato_compat.execute.storage import Outcome
 from kato_compat.ir.requests import Flow
 from kato_compat.options import check_session, take
 from kato_compat.parse.command import Delete, Modify, Write, Written
@@ -35,106 +30,17 @@ from kato_compat.parse.express import express
 from kato_compat.parse.expression import Context
 from kato_compat.parse.filter import parse_filter
 from kato_compat.parse.projection import parse_projection
-from kato_compat.parse.update import Update, parse_replacement, parse_update, prepared
+from kato_compat.parse.update import Update, check_upsert, parse_replacement, parse_update, prepared
 from kato_compat.plan.increment import Increment
 from kato_compat.values.collation import Collation
-from kato_compat.values.document import Document, decode, encode, encode_nested, normalise
-from kato_compat.values.validity import check_document
+from kato_compat.values.document import Document, decode, encode
+
+#: The largest command that pymongo sends, in bytes.
+_LARGEST_MESSAGE: Final = writing.MAX_DOCUMENT + 16382
 
 
-class Writes(Namespace):
+class Writes(Inserts):
     """insert, update, replace, delete, find-and-modify and bulk_write."""
-
-    @property
-    def _acknowledged(self) -> bool:
-        return bool(self.write_concern.acknowledged)
-
-    # insert
-
-    def insert_one(
-        self, document: Any, bypass_document_validation: bool | None = None, session: Any = None, comment: Any = None
-    ) -> InsertOneResult:
-        """Insert one document; an `_id` is added to it if it has none."""
-        check_session(session)
-        common.validate_is_document_type("document", document)
-        stored, generated, data = self._prepared(document)
-        positions = (0,) if generated else ()
-        with self._reporting():
-            (outcome,) = self.deployment.run(writing.insert(self.storage, [stored], True, positions, [data]))
-            if isinstance(outcome, OperationFailure):
-                raise outcome
-        return InsertOneResult(_identified(document, stored, generated), self._acknowledged)
-
-    @contextmanager
-    def _reporting(self) -> Iterator[None]:
-        """Raise an error of a write as the `WriteError` it is; unacknowledged writes report none of those."""
-        try:
-            yield
-        except OperationFailure as error:
-            if self._acknowledged or not is_of_write(error):
-                raise write_error(error) from error
-
-    def insert_many(
-        self,
-        documents: Iterable[Any],
-        ordered: bool = True,
-        bypass_document_validation: bool | None = None,
-        session: Any = None,
-        comment: Any = None,
-    ) -> InsertManyResult:
-        """Insert documents; an `_id` is added to each that has none. Raises `BulkWriteError` for refused ones."""
-        check_session(session)
-        if not isinstance(documents, Iterable) or isinstance(documents, Mapping) or not documents:
-            raise TypeError("documents must be a non-empty list")
-        given = list(documents)
-        for document in given:
-            common.validate_is_document_type("document", document)
-        made = [self._prepared(document) for document in given]
-        prepared = [document for document, _, _ in made]
-        generated = {position for position, (_, flag, _) in enumerate(made) if flag}
-        encoded = [data for _, _, data in made]
-        outcomes = self.deployment.run(writing.insert(self.storage, prepared, ordered, generated, encoded))
-        errors = [
-            {
-                "index": position,
-                "code": outcome.code,
-                "errmsg": (outcome.details or {}).get("errmsg", str(outcome)),
-                **{
-                    name: (outcome.details or {})[name]
-                    for name in ("keyPattern", "keyValue")
-                    if name in (outcome.details or {})
-                },
-                "op": given[position],
-            }
-            for position, outcome in enumerate(outcomes)
-            if isinstance(outcome, OperationFailure)
-        ]
-        if errors and self._acknowledged:
-            inserted = sum(outcome is Outcome.DONE for outcome in outcomes)
-            raise BulkWriteError(_bulk_details(inserted, errors))
-        ids = [_identified(document, *each[:2]) for document, each in zip(given, made, strict=True)]
-        return InsertManyResult(ids, self._acknowledged)
-
-    def _prepared(self, document: Any) -> tuple[Document, bool, bytes]:
-        """The document to store, in internal form, `_id` first, whether that was generated, and its BSON.
-
-        The caller's document gets the `_id` too, also where the write then fails, as in pymongo.
-        """
-        data = encode_nested(document, self.codec_options)
-        prepared = decode(data)
-        generated = "_id" not in prepared
-        if generated:
-            value = self.storage.identify(prepared)
-            prepared = {"_id": value, **prepared}
-            if not isinstance(document, RawBSONDocument) and isinstance(document, MutableMapping):
-                document["_id"] = value
-            data = encode(prepared)
-        elif next(iter(prepared)) != "_id":
-            prepared = {"_id": prepared["_id"], **prepared}
-            data = encode(prepared)
-        check_document(prepared, len(data))
-        writing.check_length(len(data))
-        return prepared, generated, data
 
     # update
 
@@ -157,22 +63,33 @@ class Writes(Namespace):
 
         `known` keeps what the requests of one bulk have in common; `normal` are filter and change in internal form,
         where they were brought to it already.
+
+        Raises `DocumentTooLarge` for a single write that pymongo would not send.
         """
         options = self.codec_options
+        single = known is None
         known = {} if known is None else known
         parsed_order, scope = self._ordered(order, let, known)
         document = filter_document(filter, options) if normal is None else normal[0]
-        parsed = parse_filter(document, scope, collation=parsed_order)
-        update: Update | None
-        if replace:
-            update = parse_replacement(normalise(change, options) if normal is None else normal[1], scope)
-        elif normal is None or array_filters is not None or (update := prepared(normal[1])) is None:
+        # As on the server, the update is parsed before the filter.
+        update: Update | None = None
+        if normal is not None and array_filters is None:
+            update = parse_replacement(normal[1], scope) if replace else prepared(normal[1])
+        if update is None:
             held = encode({"v": change, "f": array_filters}, options)
-            update = known.get((held, parsed_order))
+            if single and len(held) > _LARGEST_MESSAGE:
+                raise DocumentTooLarge("update command document too large")
+            if replace:
+                update = parse_replacement(decode(held)["v"], scope)
+            else:
+                update = known.get((held, parsed_order))
             if update is None:
                 parts = decode(held)
                 update = parse_update(parts["v"], scope, array_filters=parts["f"], collation=parsed_order)
                 known[held, parsed_order] = update
+        parsed = parse_filter(document, scope, collation=parsed_order)
+        if upsert:
+            check_upsert(document)
         seed = partial(update.seed, parsed) if upsert else None
         return Write(parsed, update, multi, None if sort is None else parsed_sort(sort, scope, parsed_order), seed)
 
@@ -471,23 +388,3 @@ class Writes(Namespace):
         for request in requests:
             bulk.add(request)
         return bulk.run()
-
-
-def _identified(document: Any, prepared: Document, generated: bool) -> Any:
-    """The `_id` that an inserted document has; where the storage gave another one the caller's document gets it."""
-    if generated and not isinstance(document, RawBSONDocument) and isinstance(document, MutableMapping):
-        document["_id"] = prepared["_id"]
-    return document.get("_id", prepared["_id"])
-
-
-def _bulk_details(inserted: int, errors: list[dict[str, Any]]) -> dict[str, Any]:
-    return {
-        "writeErrors": errors,
-        "writeConcernErrors": [],
-        "nInserted": inserted,
-        "nUpserted": 0,
-        "nMatched": 0,
-        "nModified": 0,
-        "nRemoved": 0,
-        "upserted": [],
-    }

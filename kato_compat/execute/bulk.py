@@ -22,7 +22,6 @@ from kato_compat.parse.express import Express
 from kato_compat.plan.increment import Increment
 from kato_compat.plan.pin import identified, pinned
 from kato_compat.values.document import Document, encode_all
-from kato_compat.values.equality import same
 from kato_compat.values.identity import identity
 from kato_compat.values.missing import MISSING
 from kato_compat.values.paths import Path, iterate
@@ -332,8 +331,8 @@ class _Block:
         position = matched_index(in_server_order(command.predicate)) if command.update.needs_position else None
         before = stored.document
         after = command.update.apply(before, position=None if position is None else position(before))
-        if after is before or same(before, after):
-            return Written(1, 0, None, False, before, after), True
+        if not command.update.modifies(before, after):
+            return Written(1, 0, None, False, before, before), True
         return Written(1, 1, None, False, before, after), self._change(stored, after)
 
     def _change(

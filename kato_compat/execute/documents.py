@@ -389,6 +389,10 @@ class DocumentStorage(Storage):
         """See `Storage.create_index`, and for `meanwhile` `indexing.create`."""
         return (yield from indexing.create(self, index, meanwhile))
 
+    def change_index(self, index: Index) -> Flow[None]:
+        """See `Storage.change_index`."""
+        yield from indexing.change(self, index)
+
     def drop_index(self, name: str) -> Flow[None]:
         """See `Storage.drop_index`."""
         yield from indexing.drop(self, name)

@@ -1,5 +1,7 @@
 """What pipeline stages read and write of other collections (see `ir.stage.Collections`)."""
 
+from functools import partial
+
 from bson.objectid import ObjectId
 from pymongo.errors import OperationFailure
 
@@ -7,19 +9,20 @@ from kato_compat.errors import fail
 from kato_compat.execute.deployment import Deployment
 from kato_compat.execute.reading import Aggregating, Documents
 from kato_compat.execute.storage import Outcome, Storage
-from kato_compat.execute.writing import insert, update
+from kato_compat.execute.writing import check_size, insert, update
 from kato_compat.ir.expression import Frame, new_frame
-from kato_compat.ir.predicate import AtPath, conjunction
+from kato_compat.ir.predicate import AtPath, Predicate, conjunction
 from kato_compat.ir.requests import Flow
 from kato_compat.ir.stage import Environment, MergeOptions, Pipeline
-from kato_compat.ir.update import ORDER
 from kato_compat.mapping.index import ID_INDEX, duplicate_key
 from kato_compat.operators.query.comparison import Eq
 from kato_compat.parse.command import Aggregate, Write
-from kato_compat.parse.update import Update
+from kato_compat.parse.expression import Context
+from kato_compat.parse.update import Update, parse_replacement, parse_update, replaced
 from kato_compat.values.document import Document
 from kato_compat.values.missing import MISSING
 from kato_compat.values.paths import getter, split
+from kato_compat.values.validity import check_document
 
 
 class Foreign:
@@ -57,6 +60,8 @@ class Foreign:
         name = f"tmp.agg_out.{ObjectId()}"
         aside = self._deployment.storage(database, name)
         prepared = [self._with_id(target, document) for document in documents]
+        for document in prepared:
+            check_document(document, len(check_size(document, 2)))
         try:
             for index in (yield from target.indexes()):
                 if index != ID_INDEX:
@@ -84,14 +89,16 @@ class Foreign:
     def merge(self, database: str, collection: str, documents: Documents, options: MergeOptions) -> Flow[None]:
         """See `Collections.merge`."""
         storage = self._deployment.storage(database, collection)
+        context = Context()
         for document in documents:
             terms = []
             for path in options.on:
                 value = getter(split(path))(document)
                 terms.append(AtPath(split(path), Eq(None if value is MISSING else value)))
-            change = _Merging(document, options)
-            seed = dict if options.when_not_matched == "insert" else None
-            written = yield from update(storage, Write(conjunction(list(terms)), change, seed=seed))
+            predicate = conjunction(list(terms))
+            change = _change(document, options, context)
+            seed = partial(change.seed, predicate) if options.when_not_matched == "insert" else None
+            written = yield from update(storage, Write(predicate, change, seed=seed))
             if not written.matched and not written.inserted and options.when_not_matched == "fail":
                 raise fail(13113, "$merge could not find a matching document in the target collection")
 
@@ -114,8 +121,21 @@ class Foreign:
                 raise outcome
 
 
-class _Merging(Update):
-    """What `$merge` does to the target document that it found, or to nothing."""
+def _change(document: Document, options: MergeOptions, context: Context) -> Update:
+    """The update that `$merge` makes of the target document of `document`, as the server builds it."""
+    match options.when_matched:
+        case "merge":
+            return parse_update({"$set": document}, context)
+        case "keepExisting":
+            return parse_update({"$setOnInsert": document}, context)
+        case "replace":
+            return parse_replacement(document, context)
+        case _:
+            return _Supplied(document, options)
+
+
+class _Supplied(Update):
+    """What inserts the document itself: of ``fail``, and of a pipeline, which changes a target that is there."""
 
     __slots__ = ("_document", "_options")
 
@@ -124,36 +144,14 @@ class _Merging(Update):
         self._options = options
 
     def apply(self, document: Document, *, position: int | None = None, inserting: bool = False) -> Document:
-        """See `Update.apply`."""
+        """See `Update.apply`. Raises 11000 for a document that must not be there."""
         new, options = self._document, self._options
         if inserting:
-            return _inserted(new, options)
-        match options.when_matched:
-            case "keepExisting":
-                return document
-            case "fail":
-                raise duplicate_key(ID_INDEX, {path: new.get(path) for path in options.on}, "$merge")
-            case "pipeline" if options.update is not None:
-                after = options.update(document, new)
-            case "replace":
-                after = {"_id": document["_id"], **new} if "_id" not in new else new
-            case _:
-                after = {**document, **_in_order(new)}
-        if after.get("_id", document["_id"]) != document["_id"]:
-            raise fail(
-                66, "$merge failed to update the matching document: the '_id' field cannot be changed; leave it out"
-            )
-        return {"_id": document["_id"], **after}
+            return replaced(document, new, True)
+        if options.update is None:
+            raise duplicate_key(ID_INDEX, {path: new.get(path) for path in options.on}, "$merge")
+        return replaced(document, options.update(document, new), False)
 
-
-def _in_order(document: Document) -> Document:
-    """`document` as `$set` writes it: fields in the order in which update operators apply."""
-    return {name: document[name] for name in sorted(document, key=ORDER)}
-
-
-def _inserted(document: Document, options: MergeOptions) -> Document:
-    """`document` as the server's upsert makes it: where that is one of single fields, those of the filter first."""
-    if options.when_matched not in ("merge", "keepExisting"):
-        return document
-    first = [split(name)[0] for name in ("_id", *options.on)]
-    return {**{name: document[name] for name in first if name in document}, **_in_order(document)}
+    def seed(self, predicate: Predicate) -> Document:
+        """See `Update.seed`: the document has all fields."""
+        return {}

@@ -74,6 +74,17 @@ def drop(storage: "DocumentStorage", name: str) -> Flow[None]:
             return
 
 
+def change(storage: "DocumentStorage", index: Index) -> Flow[None]:
+    """See `Storage.change_index`."""
+    while True:
+        definitions = yield from storage.definitions(reload=True)
+        if not any(each.name == index.name for each in definitions.kept):
+            raise fail(27, f"index not found with name [{index.name}]")
+        changed = tuple(index if each.name == index.name else each for each in definitions.indexes)
+        if (yield from storage.define(definitions, changed)):
+            return
+
+
 def _discard(storage: "DocumentStorage", index: Index) -> Flow[None]:
     """Take back the announcement of an index, if it is still there."""
     while index in (yield from storage.definitions(reload=True)).indexes:

@@ -114,6 +114,10 @@ class MappedStorage(PlacingStorage):
                         raise outcome
                     current = (yield from self.again(current)) if outcome is Outcome.CONFLICT else None
 
+    def change_index(self, index: Index) -> Flow[None]:
+        """See `Storage.change_index`."""
+        yield from self.documents.change_index(index)
+
     def drop_index(self, name: str) -> Flow[None]:
         """See `Storage.drop_index`."""
         yield from self.documents.drop_index(name)

@@ -328,6 +328,16 @@ class MemoryStorage(Storage):
         return True
         yield  # a flow without requests
 
+    def change_index(self, index: Index) -> Flow[None]:
+        """See `Storage.change_index`."""
+        table = self._table
+        with table.lock:
+            if index.name not in table.entries:
+                raise fail(27, f"index not found with name [{index.name}]")
+            table.indexes = [index if each.name == index.name else each for each in table.indexes]
+        return
+        yield  # a flow without requests
+
     def drop_index(self, name: str) -> Flow[None]:
         """See `Storage.drop_index`."""
         table = self._table

@@ -233,6 +233,10 @@ class Storage(ABC):
         """
 
     @abstractmethod
+    def change_index(self, index: Index) -> Flow[None]:
+        """Put `index` in the place of the one of its name, which has the same entries. Raises 27 for an unknown one."""
+
+    @abstractmethod
     def drop_index(self, name: str) -> Flow[None]:
         """Remove an index by name. Raises 27 for an unknown one, 72 for `_id_`."""
 

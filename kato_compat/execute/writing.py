@@ -20,10 +20,17 @@ from kato_compat.mapping.index import ID_INDEX, Index, is_new
 from kato_compat.parse.command import Delete, Modify, Write, Written
 from kato_compat.plan.increment import Increment
 from kato_compat.values.document import Document, encode, encode_all
-from kato_compat.values.equality import same
 
 #: The largest document that the server stores, in bytes (MongoDB manual: Limits).
 MAX_DOCUMENT: Final = 16 * 1024 * 1024
+#: By how much a document that the server makes may be larger before it fails to be a document at all.
+_MARGIN: Final = 16 * 1024
+#: What the server says of a document that is within that margin, by its code.
+_TOO_LARGE: Final = {
+    2: "object to insert too large. size in bytes: {}, max size: {}",
+    17419: "Resulting document after update is larger than {1}",
+    17420: "Document to upsert is larger than {1}",
+}
 #: Changes sent to the storage at once.
 BATCH: Final = 1000
 
@@ -77,8 +84,8 @@ def candidates(storage: Storage, command: Write | Delete) -> Flow[list[Stored]]:
 def update(storage: Storage, command: Write) -> Flow[Written]:
     """Make one update; what it did.
 
-    Raises the server's errors of the update, `DuplicateKeyError` for a unique index, 10334 for a document that
-    would grow beyond 16 MiB. Documents changed before the error stay changed, as on the server.
+    Raises the server's errors of the update, `DuplicateKeyError` for a unique index, 17419 or 10334 for a document
+    that would grow beyond 16 MiB. Documents changed before the error stay changed, as on the server.
     """
     attempt = 0
     while True:
@@ -88,7 +95,7 @@ def update(storage: Storage, command: Write) -> Flow[Written]:
             if command.seed is None:
                 return written
             document, generated = upserted(storage, command)
-            data = check_size(document)
+            data = check_size(document, 17420)
             (outcome,) = yield from storage.write([Change(None, document, generated, data=data)])
             if outcome is Outcome.DONE:
                 return Written(upserted=document["_id"], inserted=True, after=document)
@@ -145,7 +152,7 @@ def _change_all(storage: Storage, command: Write, found: list[Stored], written: 
             for stored in found[start : start + BATCH]:
                 before = stored.document
                 after = command.update.apply(before, position=None if position is None else position(before))
-                if same(before, after):
+                if not command.update.modifies(before, after):
                     written.matched += 1
                 else:
                     pairs.append((stored, after))
@@ -175,7 +182,7 @@ def _change(storage: Storage, command: Write, stored: Stored, written: Written) 
     while True:
         before = stored.document
         after = command.update.apply(before, position=None if position is None else position(before))
-        modified = not same(before, after)
+        modified = command.update.modifies(before, after)
         outcome: Outcome | OperationFailure = Outcome.DONE
         if modified:
             (outcome,) = yield from storage.write([Change(stored, after, data=check_size(after))])
@@ -263,17 +270,24 @@ def create_all(storage: Storage, indexes: Sequence[Index]) -> Flow[None]:
         raise
 
 
-def check_size(document: Document) -> bytes:
-    """The BSON of a document. Raises 10334 for one that is larger than the server stores."""
+def check_size(document: Document, code: int = 17419) -> bytes:
+    """The BSON of a document. Raises for one that is larger than the server stores, as `check_length`."""
     data = encode(document)
-    check_length(len(data))
+    check_length(len(data), code)
     return data
 
 
-def check_length(size: int) -> None:
-    """Raise 10334 for a document of `size` bytes of BSON that is larger than the server stores."""
+def check_length(size: int, code: int = 17419) -> None:
+    """Raise for a document of `size` bytes of BSON that is larger than the server stores.
+
+    The code is 10334 for a much larger one, else `code`: 2 for a document to insert, 17420 for one to upsert, 17419
+    for one that an update makes.
+    """
+    if size > MAX_DOCUMENT + _MARGIN:
+        limit = MAX_DOCUMENT + _MARGIN
+        raise fail(10334, f"BSONObj size: {size} is invalid. Size must be between 0 and {limit}(16MB)")
     if size > MAX_DOCUMENT:
-        raise fail(10334, f"BSONObj size: {size} is invalid. Size must be between 0 and {MAX_DOCUMENT}(16MB)")
+        raise fail(code, _TOO_LARGE[code].format(size, MAX_DOCUMENT))
 
 
 def _none() -> Flow[list[Any]]:

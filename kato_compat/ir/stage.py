@@ -110,7 +110,7 @@ class MergeOptions:
     `on` are the paths that identify a target document. `when_matched`: ``replace``, ``keepExisting``, ``merge``
     (the new document's fields are set one by one), ``fail`` (raise 11000) or ``pipeline``; `when_not_matched`:
     ``insert``, ``discard`` or ``fail`` (raise 13113). With ``pipeline``, `update(target, document)` gives the new
-    target document; what is inserted is the document itself in every mode.
+    target document; what is inserted is the document, as an upsert makes it.
     """
 
     on: tuple[str, ...]

@@ -13,7 +13,7 @@ def seed(predicate: Predicate, *, identity_only: bool = False) -> Document:
     """The document that an upsert with the filter `predicate` starts from (MongoDB manual: update, upsert behavior).
 
     It has the fields that the filter compares for equality, in conjunctions only, at dotted paths too: the ``_id``
-    first, the others by path (the server has no order for them). `identity_only` is for replacements. Raises 54 where
+    first, the others in the order of their dotted paths. `identity_only` is for replacements. Raises 54 where
     a path is given twice, or inside another; 111 where a replacement's filter gives parts of the ``_id`` only.
     """
     if type(predicate) is AtPath and len(predicate.path) == 1 and type(predicate.test) is Eq:
@@ -23,7 +23,7 @@ def seed(predicate: Predicate, *, identity_only: bool = False) -> Document:
     found: dict[Path, Any] = {}
     _collect(predicate, found, identity_only)
     document: Document = {}
-    for path in sorted(found, key=lambda path: (path[0] != "_id", path)):
+    for path in sorted(found, key=lambda path: (path[0] != "_id", ".".join(path))):
         holder = document
         for name in path[:-1]:
             holder = holder.setdefault(name, {})

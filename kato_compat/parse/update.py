@@ -65,6 +65,10 @@ class Update(ABC):
         an upsert inserts the result, which may still lack an ``_id``.
         """
 
+    def modifies(self, before: Document, after: Document) -> bool:
+        """Whether the server counts `after`, which `apply` made of `before`, as modified."""
+        return not same(before, after)
+
     def seed(self, predicate: Predicate) -> Document:
         """The document that an upsert with the filter `predicate` starts from. See `seed`."""
         return seed(predicate)
@@ -104,7 +108,8 @@ class Modification(Update):
         if new is old or same(old, new):
             return
         if name != "_id":
-            if not inserting and new is not MISSING:
+            whole = old is MISSING or isinstance(self.root.children[name], Modifier)
+            if whole and not inserting and new is not MISSING:
                 check_dollar(name, after)
         elif old is not MISSING:
             path = ".".join(_first_path(self.root, "_id"))
@@ -159,7 +164,11 @@ class Replacement(Update):
             for name in self.document:
                 if name[:1] == "$":
                     check_dollar(name, self.document)
-        return _replace(document, self.document, inserting)
+        return replaced(document, self.document, inserting)
+
+    def modifies(self, before: Document, after: Document) -> bool:
+        """See `Update.modifies`: a replacement that does not give the ``_id``, first, always counts."""
+        return not same(before, self.document)
 
     def seed(self, predicate: Predicate) -> Document:
         """See `Update.seed`: only the ``_id`` of the filter is used."""
@@ -177,7 +186,7 @@ class Transformation(Update):
         batch = [document]
         for stage in self.stages:
             batch = stage.push(batch)
-        return _replace(document, batch[0], inserting)
+        return replaced(document, batch[0], inserting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,11 +204,23 @@ class Scope:
 
     def predicate(self, raw: Any) -> Predicate:
         """See `UpdateScope.predicate`."""
-        _check_features(raw)
+        check_features(raw)
         return parse_filter(raw, self.context, collation=self.collation)
 
 
-def _check_features(raw: Any) -> None:
+def check_upsert(raw: Any) -> None:
+    """Raise 224 for ``$expr`` in the filter of an upsert: the server does not know what fields it would give."""
+    if type(raw) is dict:
+        for name, value in raw.items():
+            if name == "$expr":
+                raise fail(224, "$expr is not allowed in the query predicate for an upsert")
+            if name in ("$and", "$or", "$nor") and type(value) is list:
+                for item in value:
+                    check_upsert(item)
+
+
+def check_features(raw: Any) -> None:
+    """Raise for what a filter inside of something else may not have: 224 for ``$expr``, 2 for ``$where``."""
     if type(raw) is not dict:
         return
     for name, value in raw.items():
@@ -209,7 +230,7 @@ def _check_features(raw: Any) -> None:
             raise fail(2, f"{name} is not allowed in this context")
         if name in ("$and", "$or", "$nor") and type(value) is list:
             for item in value:
-                _check_features(item)
+                check_features(item)
 
 
 def parse_update(
@@ -326,8 +347,11 @@ def _first_path(node: Node, name: str) -> Path:
     return path
 
 
-def _replace(before: Document, after: Document, inserting: bool) -> Document:
-    """`after` in place of `before`, with the same ``_id``, first."""
+def replaced(before: Document, after: Document, inserting: bool) -> Document:
+    """`after` in place of `before`, with the same ``_id``, first.
+
+    Raises 66 for another ``_id``, 53, 54 or 52 for one that cannot be, 15 for a document nested too deep.
+    """
     new = after.get("_id", MISSING)
     old = before.get("_id", MISSING)
     if new is not MISSING:

@@ -18,10 +18,11 @@ from kato_compat.operators.query.comparison import Eq, Gt, Gte, In, Lt, Range
 from kato_compat.operators.query.element import Exists, Type
 from kato_compat.parse.filter import parse_filter
 from kato_compat.parse.sort import Sort
+from kato_compat.parse.update import check_features
 from kato_compat.plan.pin import pinned
 from kato_compat.values.collation import Collation
 from kato_compat.values.document import Document
-from kato_compat.values.numbers import long_of
+from kato_compat.values.numbers import integral, long_of
 from kato_compat.values.order import (
     BIN_DATA,
     BOOL,
@@ -54,6 +55,10 @@ _IGNORED: Final = frozenset({"background", "v", "commitQuorum", "comment", "maxT
 _KNOWN: Final = frozenset(
     {"name", "unique", "sparse", "partialFilterExpression", "hidden", "expireAfterSeconds", "collation", "bucketSize"}
 )
+#: Options that are true or false, as a bool or as a number.
+_FLAGS: Final = frozenset({"unique", "sparse", "background"})
+#: What the index on `_id` may be described by.
+_OF_ID: Final = frozenset({"key", "name", "v", "collation"})
 _MAX_KEYS: Final = 32
 
 KeyRange = tuple[bytes, bytes]
@@ -74,11 +79,12 @@ def _index(name: str, keys: tuple[tuple[str, Any], ...], unique: bool, options: 
 def index_of(document: Document) -> Index:
     """The index that a createIndexes document describes.
 
-    Raises 67 (bad keys, filter or expiry), 14 (an option's type), 197 (an unknown option, or one that `_id` has
-    not), and refuses (115) kinds of indexes that there are not.
+    Raises 67 (bad keys, filter or expiry), 14 (an option's type), 2 (a reserved name, an empty collation), 197 (an
+    unknown option, or one that `_id` has not), and refuses (115) kinds of indexes that there are not.
     """
     keys = tuple(document["key"].items())
     _check_keys(keys)
+    _check_types(document)
     options: dict[str, Any] = {}
     for name, value in document.items():
         if name in ("key", "name", "unique") or name in _IGNORED:
@@ -96,8 +102,10 @@ def index_of(document: Document) -> Index:
                 options[name] = order.document
         else:
             options[name] = value
-    _check_options(keys, options, bool(document.get("unique")))
+    _check_options(keys, document, options)
     name = "_id_" if keys == (("_id", 1),) else document["name"]
+    if not name:
+        raise fail(67, "index names cannot be empty")
     index = _index(name, keys, bool(document.get("unique", False)), options)
     if index.partial is not None:
         _check_partial(index.partial)
@@ -125,31 +133,56 @@ def _check_keys(keys: tuple[tuple[str, Any], ...]) -> None:
             raise fail(67, f"Values in the index key pattern must be non-zero numbers, got {order!r} for {path}")
 
 
-def _check_options(keys: tuple[tuple[str, Any], ...], options: dict[str, Any], unique: bool) -> None:
-    if keys == (("_id", 1),):
-        if options.get("hidden"):
-            raise fail(2, "can't hide _id index")
-        for name in ("unique", *options) if unique else options:
-            if name != "collation":
+def _check_types(document: Document) -> None:
+    """The types that the server asks of an index's options, whether or not it goes on to use them."""
+    for name, value in document.items():
+        if name in _FLAGS and not is_number(value) and type(value) is not bool:
+            raise fail(14, f"The field '{name} has value {value!r}, which is not convertible to bool")
+        if name == "hidden" and type(value) is not bool:
+            raise fail(14, f"The field 'hidden' must be a bool, but got {alias_of(value)}")
+        if name in ("collation", "partialFilterExpression") and type(value) is not dict:
+            raise fail(14, f"The field '{name}' must be an object, but got {alias_of(value)}")
+        if name == "collation" and not value:
+            raise fail(2, "The field 'collation' cannot be an empty object.")
+        if name == "partialFilterExpression":
+            check_features(value)
+        if name == "v":
+            if not is_number(value):
+                raise fail(14, f"The field 'v' must be a number, but got {alias_of(value)}")
+            if integral(value) is None:
+                raise fail(2, f"Index version must be representable as a 32-bit integer, but got {value}")
+            if integral(value) not in (1, 2):
+                raise fail(67, f"Invalid index specification {document}; cannot create an index with v={value}")
+
+
+def _check_options(keys: tuple[tuple[str, Any], ...], document: Document, options: dict[str, Any]) -> None:
+    if len(keys) == 1 and keys[0][0] == "_id" and keys[0][1] in (1, -1):
+        for name in document:
+            if name not in _OF_ID:
                 raise fail(197, f"The field '{name}' is not valid for an _id index specification")
-    raw = options.get("partialFilterExpression")
-    if "partialFilterExpression" in options:
-        if not isinstance(raw, dict):
-            raise fail(14, f"The field 'partialFilterExpression' must be an object, but got {alias_of(raw)}")
-        if options.get("sparse"):
-            raise fail(67, 'cannot mix "partialFilterExpression" and "sparse" options')
+        if keys[0][1] != 1:
+            raise fail(2, f"The field 'key' for an _id index must be {{_id: 1}}, but got {dict(keys)}")
+    elif document["name"] == "_id_":
+        raise fail(2, "The index name '_id_' is reserved for the _id index, which must have key pattern {_id: 1}")
+    elif document["name"] == "*":
+        raise fail(2, "The index name '*' is not valid.")
+    if "partialFilterExpression" in options and options.get("sparse"):
+        raise fail(67, 'cannot mix "partialFilterExpression" and "sparse" options')
     if "expireAfterSeconds" in options:
-        seconds = options["expireAfterSeconds"]
-        if not is_number(seconds):
-            raise fail(14, f"TTL index 'expireAfterSeconds' option must be numeric, but received a type of {seconds!r}")
-        whole = 0 if seconds != seconds else long_of(seconds)
-        if not 0 <= whole <= INT32_MAX:
-            raise fail(67, f"TTL index 'expireAfterSeconds' option must be within an acceptable range, not {seconds}")
+        whole = lifetime(options["expireAfterSeconds"], 67)
         if len(keys) > 1:
             raise fail(67, "TTL indexes are single-field indexes, compound indexes do not support TTL.")
-        if keys[0][0] == "_id":
-            raise fail(67, "The field 'expireAfterSeconds' is not valid for an index on _id")
         options["expireAfterSeconds"] = whole
+
+
+def lifetime(seconds: Any, code: int) -> int:
+    """``expireAfterSeconds`` as a whole number. Raises `code` for what is none, or not within 32 bits."""
+    if not is_number(seconds) or seconds != seconds:
+        raise fail(code, f"TTL index 'expireAfterSeconds' option must be numeric and not NaN, got {seconds!r}")
+    whole = long_of(seconds)
+    if not 0 <= whole <= INT32_MAX:
+        raise fail(code, f"TTL index 'expireAfterSeconds' option must be within an acceptable range, not {seconds}")
+    return whole
 
 
 def _check_partial(predicate: Predicate) -> None:
@@ -351,4 +384,4 @@ def _narrower(test: Range, wanted: Range) -> bool:
     return same and isinstance(test, Gt | Lt) and isinstance(wanted, Gt | Lt)
 
 
-__all__ = ["KeyRange", "Lookup", "choose", "implies", "index_of", "load"]
+__all__ = ["KeyRange", "Lookup", "choose", "implies", "index_of", "lifetime", "load"]

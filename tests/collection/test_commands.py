@@ -109,7 +109,7 @@ def test_collections(things: Collection, database: Database) -> None:
     assert database.drop_collection("made")["ok"] == 1.0
     database.drop_collection("made")
     database.made.drop()
-    assert code(lambda: database.command("drop", "made")) == 26
+    assert database.command("drop", "made") == {"ok": 1.0}
     assert database.list_collection_names() == [things.name]
     with pytest.raises(TypeError):
         database.drop_collection(3)  # type: ignore[arg-type]
@@ -196,7 +196,7 @@ def test_counts_of_nothing(things: Collection) -> None:
     assert things.index_information() == {}
     assert list(things.list_indexes()) == []
     things.drop_indexes()
-    assert code(lambda: things.drop_index("a_1")) == 26
+    things.drop_index("a_1")
     assert code(lambda: things.count_documents({}, limit=0)) == 15958
     things.insert_many([{}, {}])
     assert things.estimated_document_count() == 2

@@ -105,7 +105,8 @@ def test_misplaced_positional_components_are_refused(path: str) -> None:
 
 def test_top_level_names_with_a_dollar_are_refused_for_documents_that_exist() -> None:
     assert failure({"$set": {"$a": 1}}, {"_id": 1})[0] == 52
-    assert failure({"$inc": {"$a.b": 1}}, {"_id": 1, "$a": {"b": 1}})[0] == 52
+    assert failure({"$inc": {"$a.b": 1}}, {"_id": 1})[0] == 52
+    assert apply({"$inc": {"$a.b": 1}}, {"_id": 1, "$a": {"b": 1}}) == {"_id": 1, "$a": {"b": 2}}
     assert apply({"$set": {"a.$b": 1}}, {"_id": 1}) == {"_id": 1, "a": {"$b": 1}}
     assert apply({"$set": {"a": {"$b": 1}}}, {"_id": 1}) == {"_id": 1, "a": {"$b": 1}}
     assert apply({"$unset": {"$a": 1}}, {"_id": 1, "$a": 1}) == {"_id": 1}

@@ -56,14 +56,56 @@ def test_bad_documents_are_never_sent(
         _CALLS[call](client.a.things, document)
 
 
-@pytest.mark.parametrize("call", ["insert_one", "insert_many", "bulk_insert"])
-@pytest.mark.parametrize("document", [{"a": "x" * (16 * 1024 * 1024)}, _nested(190)], ids=["size", "depth"])
-def test_too_large_or_too_deep_is_never_sent(
-    monkeypatch: pytest.MonkeyPatch, call: str, document: dict[str, Any]
-) -> None:
+_LIMIT = 16 * 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        ("insert_one", DocumentTooLarge),
+        ("insert_many", OperationFailure),
+        ("bulk_insert", OperationFailure),
+        ("replace_one", DocumentTooLarge),
+        ("update_one", DocumentTooLarge),
+    ],
+)
+def test_far_too_large_is_never_sent(monkeypatch: pytest.MonkeyPatch, call: str, error: type[Exception]) -> None:
     monkeypatch.setattr(Deployment, "run", _never)
-    with MongoClient("memory://") as client, pytest.raises((DocumentTooLarge, WriteError, OperationFailure)):
-        _CALLS[call](client.a.things, document)
+    with MongoClient("memory://") as client, pytest.raises(error):
+        _CALLS[call](client.a.things, {"a": "x" * (_LIMIT + 17 * 1024)})
+
+
+@pytest.mark.parametrize(
+    ("document", "code"), [({"a": "x" * _LIMIT}, 2), (_nested(190), 15), ({"_id": []}, 53)], ids=["size", "depth", "id"]
+)
+def test_what_the_server_refuses_is_refused_in_its_turn(
+    written: Collection, document: dict[str, Any], code: int
+) -> None:
+    with pytest.raises(WriteError) as refused:
+        written.insert_one(dict(document))
+    assert refused.value.code == code
+    for number, ordered in enumerate((True, False)):
+        given = [{"_id": f"a{number}"}, dict(document), {"_id": f"b{number}"}]
+        for write in (
+            written.insert_many,
+            lambda given, ordered: written.bulk_write(list(map(InsertOne, given)), ordered),
+        ):
+            written.delete_many({})
+            with pytest.raises(BulkWriteError) as error:
+                write(given, ordered=ordered)
+            assert [(each["index"], each["code"], each["op"]) for each in error.value.details["writeErrors"]] == [
+                (1, code, given[1])
+            ]
+            assert error.value.details["nInserted"] == (1 if ordered else 2)
+            assert written.count_documents({}) == (1 if ordered else 2)
+
+
+def test_an_unacknowledged_document_is_measured_before_it_is_sent(written: Collection) -> None:
+    quiet = written.with_options(write_concern=WriteConcern(w=0))
+    with pytest.raises(DocumentTooLarge):
+        quiet.insert_one({"a": "x" * _LIMIT})
+    quiet.insert_many([{"_id": 1}, {"_id": []}, {"_id": 2}], ordered=False)
+    assert [each["_id"] for each in written.find()] == [1, 2]
 
 
 def test_growing_beyond_the_limit_is_refused_and_changes_nothing(written: Collection) -> None:
@@ -76,8 +118,14 @@ def test_growing_beyond_the_limit_is_refused_and_changes_nothing(written: Collec
             write()
         details = error.value.details or {}
         code = details["writeErrors"][0]["code"] if isinstance(error.value, BulkWriteError) else error.value.code
-        assert code == 10334
-    assert written.find_one() == {"_id": 1, "a": "x" * 1024}
+        assert code == 17419
+    with pytest.raises(WriteError) as much:
+        written.update_one({"_id": 1}, {"$set": {"b": "x" * (_LIMIT + 16000)}})
+    assert much.value.code == 10334
+    with pytest.raises(WriteError) as upserted:
+        written.update_one({"_id": 2}, {"$set": {"b": "x" * _LIMIT}}, upsert=True)
+    assert upserted.value.code == 17420
+    assert list(written.find()) == [{"_id": 1, "a": "x" * 1024}]
 
 
 def test_unacknowledged_writes_report_nothing(written: Collection) -> None:

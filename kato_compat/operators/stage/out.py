@@ -233,7 +233,8 @@ class _Merging(FlowRunning):
         if self._nulls is None:
             yield from self._check()
             self._options = replace(self._options, update=self._stage.update(self._environment))
-        documents = [_with_id(document) for document in batch]
+        # Only the `_id` that identifies a target is made here: elsewhere a target keeps its own.
+        documents = [_with_id(document) for document in batch] if "_id" in self._stage.on else batch
         for document in documents:
             for name, (_, get) in zip(self._stage.on, self._paths, strict=True):
                 value = get(document)

@@ -18,7 +18,8 @@ from kato_compat.ir.registry import register
 from kato_compat.ir.spec import Example, Kind, Spec
 from kato_compat.ir.update import Modifier, Run, UpdateScope
 from kato_compat.values.element import element
-from kato_compat.values.numbers import DECIMAL, decimal_of, double_of, integer, is_long, pack
+from kato_compat.values.numbers import DECIMAL, decimal_of, double_of, integer, is_long, numeric_type, pack
+from kato_compat.values.order import compare
 from kato_compat.values.paths import Path
 from kato_compat.values.types import INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN, alias_of, is_number
 
@@ -40,7 +41,11 @@ class Arithmetic(Modifier):
         return cls(Int64(operand) if type(operand) is int and is_long(operand) else operand)
 
     def update(self, value: Any, path: Path, run: Run) -> Any:
-        """See `Modifier.update`. Raises 14 for a value that is no number, 2 for a long that overflows."""
+        """See `Modifier.update`. Raises 14 for a value that is no number, 2 for a long that overflows.
+
+        A result of the same type that compares equal changes nothing, as on the server: 0.0 stays 0.0 where -0.0 is
+        the result, and a decimal keeps its digits.
+        """
         operand = self.operand
         if type(value) is int and type(operand) is int:
             result = type(self).on_numbers(value, operand)
@@ -52,7 +57,8 @@ class Arithmetic(Modifier):
                 f"Cannot apply {self.spec.name} to a value of non-numeric type. {{{run.identity}}} has the field "
                 f"'{path[-1]}' of non-numeric type {alias_of(value)}",
             )
-        return self._apply(value, run)
+        result = self._apply(value, run)
+        return value if numeric_type(result) is numeric_type(value) and compare(result, value) == 0 else result
 
     def _apply(self, value: Any, run: Run) -> Any:
         operand = self.operand
