@@ -14,11 +14,12 @@ from bson.objectid import ObjectId
 from kato_compat.execute.documents import Definitions
 from kato_compat.execute.mapped import MappedStorage, Version
 from kato_compat.execute.pending import Pending, Warehouse
+from kato_compat.execute.ranked import RankedReader
 from kato_compat.execute.storage import Access, Placement, Plan, Reader, Stored
 from kato_compat.execute.union import BATCH, MappedPlan, ScanPlan, TableReader
 from kato_compat.ir.predicate import ALWAYS, Predicate
 from kato_compat.ir.requests import Command, Execute, Flow, Pipeline, Select, between
-from kato_compat.ir.transact import Check, transact
+from kato_compat.ir.transact import Check
 from kato_compat.mapping.keys import CATALOGUE, kato
 from kato_compat.mapping.spec import CollectionSpec
 from kato_compat.plan.access import predicate_fields
@@ -36,6 +37,9 @@ NEVER: Final = "0"
 
 #: Keys of a pattern that other programs compute; they go with it.
 _METRICS: Final = ("entropy", "normalized_entropy", "global_normalized_entropy", "tf_vector")
+
+#: Rows are read by name rather than in a scan where they are no more than this part of all.
+_PART: Final = 20
 
 _PENDING: Final = "pending"
 _MOVING: Final = "moving"
@@ -84,7 +88,7 @@ class TableStorage(MappedStorage):
                 placements.append(Placement("filter", "PYTHON", "checked on the documents that were read"))
             inner = MappedPlan(keys, ids, fields, documents)
             return Plan(access, self.residual(access, keys), path, tuple(placements), private=inner)
-        return self._scan_plan(access, fields, documents)
+        return self.ranked(self._scan_plan(access, fields, documents))
 
     def _scan_plan(self, access: Access, fields: tuple[str, ...], documents: Plan) -> Plan:
         placements: list[Placement] = []
@@ -152,7 +156,13 @@ class TableStorage(MappedStorage):
 
     def open(self, plan: Plan) -> Reader:
         """See `Storage.open`."""
-        return TableReader(self, plan)
+        return TableReader(self, plan) if plan.private.ranking is None else RankedReader(self, plan)
+
+    def selective(self, fields: Sequence[str], writes: bool) -> tuple[int, int]:
+        """See `KeyedStorage.selective`. Where columns are asked for, rows by name cost more each than in a scan."""
+        if writes or any(name in self.spec.columns for name in fields):
+            return BATCH, _PART
+        return super().selective(fields, writes)
 
     def scan(self, names: Sequence[str], scan: ScanPlan) -> Sql:
         """The SELECT of a scan."""
@@ -354,7 +364,7 @@ class TableStorage(MappedStorage):
         commands = [command for field in self.spec.redis.values() for command in field.writes(self.kb_id, key, MISSING)]
         commands.append(("DEL", *[kato(self.kb_id, metric, key) for metric in _METRICS]))
         commands.extend(self._remove_row(key))
-        return commands
+        return commands + self.unscored(key, definitions)
 
     def _remove_row(self, key: str) -> list[Command]:
         name = key.encode()
@@ -382,7 +392,7 @@ class TableStorage(MappedStorage):
     def insertion(self, key: str, document: Document, definitions: Definitions) -> list[Command]:
         """See `MappedStorage.insertion`."""
         return [
-            *self.put(key, document),
+            *self.put(key, document, definitions),
             ("HSET", self.pending.pending, key.encode(), self.pending.encode(document)),
             ("SADD", CATALOGUE, self.documents.entry),
         ]
@@ -396,17 +406,14 @@ class TableStorage(MappedStorage):
         token = yield from pending.acquire()
         if token is None:
             raise RuntimeError("the flusher's lock was not waited for")
-        definitions = yield from self.documents.definitions(reload=True)
         try:
             yield from pending.move()
             statement = self.statement((), None)
             rows = yield Select(statement.text, statement.parameters)
             names = [row[0] for row in rows]
             for start in range(0, len(names), BATCH):
-                commands = [
-                    command for name in names[start : start + BATCH] for command in self.removal(name, definitions)
-                ]
-                yield Pipeline((transact([], commands), pending.renew()))
+                yield Pipeline((pending.renew(),))
+                yield from self.remove_keys(names[start : start + BATCH])
             if names:
                 drop = join(
                     f"ALTER TABLE {self.warehouse.table(pending.source).text} DROP PARTITION %s",
