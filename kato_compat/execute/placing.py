@@ -16,15 +16,18 @@ from pymongo.errors import DuplicateKeyError, OperationFailure
 from kato_compat.execute.documents import Definitions
 from kato_compat.execute.keyed import MOVES, KeyedStorage, Version, score
 from kato_compat.execute.storage import Change, Outcome, Stored
+from kato_compat.ir.predicate import compile_predicate
 from kato_compat.ir.requests import Command, Flow, Pipeline
 from kato_compat.ir.transact import Check, transact
 from kato_compat.mapping.index import ID_INDEX, Index, duplicate_key
 from kato_compat.mapping.keys import CATALOGUE
 from kato_compat.mapping.spec import Singleton
+from kato_compat.plan.access import predicate_fields
 from kato_compat.plan.scores import counter_of
 from kato_compat.values.document import Document
 from kato_compat.values.identity import identity
 from kato_compat.values.missing import MISSING
+from kato_compat.values.paths import split
 
 #: Changes sent to Redis at once.
 STEPS: Final = 200
@@ -81,6 +84,19 @@ class PlacingStorage(KeyedStorage):
     def unique(self, definitions: Definitions) -> Index | None:
         """The unique index on the key, if there is one: else a second document with a key is one like any other."""
         return next((index for index in definitions.unique if self.names(index)), None)
+
+    def beyond(self, definitions: Definitions) -> Index | None:
+        """A unique index that documents of the mapped side could be in, but which is kept on the other side alone."""
+        known = {"_id", self.spec.key, *self.spec.fields, *self.spec.implied}
+        for index in definitions.unique:
+            if self.names(index):
+                continue
+            if index.sparse and known.isdisjoint(split(path)[0] for path in index.paths):
+                continue
+            fields = None if index.partial is None else predicate_fields(index.partial)
+            if index.partial is None or fields is None or fields & known or compile_predicate(index.partial)({}):
+                return index
+        return None
 
     def defined(self, definitions: Definitions) -> Check:
         """The check that the indexes still are those that a step was made for."""
