@@ -20,12 +20,15 @@ from kato_compat.execute.union import BATCH, MappedPlan, MappedReader
 from kato_compat.ir.predicate import ALWAYS, And, AtPath, Predicate, conjunction
 from kato_compat.ir.requests import Command, Flow, Pipeline, between
 from kato_compat.mapping.field import Raw
+from kato_compat.mapping.index import Index
 from kato_compat.mapping.keys import CATALOGUE, kato, own
 from kato_compat.mapping.spec import CollectionSpec, Keys, Members, Singleton
 from kato_compat.parse.express import Express
+from kato_compat.plan.access import predicate_fields
 from kato_compat.plan.pin import pinned
-from kato_compat.plan.scores import Ranking, choose_ranking
+from kato_compat.plan.scores import Ranking, choose_ranking, counter_of
 from kato_compat.values.identity import identity
+from kato_compat.values.paths import split
 
 log = logging.getLogger("kato_compat")
 
@@ -113,7 +116,12 @@ class KeyedStorage(Storage):
 
     def ranked(self, plan: Plan) -> Plan:
         """A plan by a counter index where one helps, with `plan` for the case that it leads to too many documents."""
-        ranking = None if plan.path != "COLLSCAN" else self.ranking(plan.access)
+        if plan.path != "COLLSCAN" or not plan.access.pushdown:
+            return plan
+        ranking = self.ranking(plan.access)
+        notes = self._notes(plan.access)
+        if notes:
+            plan = replace(plan, placements=(*notes, *plan.placements))
         if ranking is None:
             return plan
         index = ranking.index
@@ -129,8 +137,26 @@ class KeyedStorage(Storage):
             private=replace(plan.private, ranking=ranking, instead=plan),
         )
 
-    def selective(self, fields: Sequence[str], writes: bool) -> tuple[int, int]:
-        """How many documents are read by key rather than by a scan: a number, or else a part of all (its divisor)."""
+    def _notes(self, access: Access) -> tuple[Placement, ...]:
+        """What the other indexes do on the mapped side, of those that an access could ask for."""
+        asked = (predicate_fields(access.predicate) or frozenset()) | (
+            access.sort.roots if access.sort else frozenset()
+        )
+        return tuple(
+            Placement(", ".join(index.paths), "INDEX", f"{index.name}: {self.note(index)}")
+            for index in self.documents.built
+            if not index.hidden and counter_of(self.spec, index) is None
+            if split(index.paths[0])[0] in asked
+        )
+
+    def note(self, index: Index) -> str:
+        """What an index that is on no counter does for mapped documents, for explain()."""
+        if index.paths == (self.spec.key,):
+            return "the key, by which documents are found without it"
+        return "documents beside only: nothing is added to the mapped side"
+
+    def selective(self, plan: Plan) -> tuple[int, int]:
+        """How many documents are read by key rather than by a scan of `plan`: a number, or a part of all (divisor)."""
         return BATCH, 2
 
     def residual(self, access: Access, keys: tuple[str, ...] | None) -> Predicate:

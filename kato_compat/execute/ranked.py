@@ -96,6 +96,9 @@ class RankedReader(MappedReader):
     def __init__(self, storage: "KeyedStorage", plan: Plan) -> None:
         super().__init__(storage, plan)
         self._ranking: Ranking | None = self._private.ranking
+        if self._private.instead is None:
+            raise TypeError("a plan by a counter index has one without it beside it")
+        self._without: Plan = self._private.instead
         self._instead: MappedReader | None = None
         self._begun = False
         self._page: list[tuple[bytes, float]] = []
@@ -124,7 +127,7 @@ class RankedReader(MappedReader):
                 return
             ordered = ranking.reverse is not None
             size = min(BATCH, access.limit + _SLACK) if ordered else BATCH
-            most = _ANY if ordered else storage.selective(self._private.fields, access.writes)
+            most = _ANY if ordered else storage.selective(self._without)
             ((state, moves, total, flat),) = yield Pipeline((self._call(ranking, size, most),))
             if storage.documents.is_current(state):
                 break
@@ -141,10 +144,8 @@ class RankedReader(MappedReader):
 
     def _give_up(self) -> None:
         """Read as without the index; nothing has been given yet."""
-        instead = self._private.instead
-        reader: Reader | None = None if instead is None else self._storage.open(instead)
-        if not isinstance(reader, MappedReader):
-            raise TypeError("a plan with a counter index has one without it beside it")
+        reader: Reader = self._storage.open(self._without)
+        assert isinstance(reader, MappedReader)
         self._instead = reader
 
     def _call(self, ranking: Ranking, size: int, most: tuple[Argument, Argument] = _ANY) -> Call:
@@ -178,8 +179,8 @@ class RankedReader(MappedReader):
         limit = self._plan.access.limit
         kept: list[tuple[float, str, Any]] = []
         read = 0
-        most, _ = self._storage.selective(self._private.fields, False)
-        most = total if total <= most else 2 * limit + BATCH
+        most, _ = self._storage.selective(self._without)
+        most = total if total <= most else 2 * limit + most
         while True:
             page, self._page = self._page, []
             keys = tuple(member.decode() for member, _ in page)

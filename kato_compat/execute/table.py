@@ -5,21 +5,24 @@ not there. Scans move the pending rows first, push what they can of the filter, 
 MGET; where a filter and an order need Redis fields only, the columns are fetched late, for the documents that win.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from bson.objectid import ObjectId
+from pymongo.errors import PyMongoError
 
 from kato_compat.execute.documents import Definitions
 from kato_compat.execute.mapped import MappedStorage, Version
 from kato_compat.execute.pending import Pending, Warehouse
 from kato_compat.execute.ranked import RankedReader
+from kato_compat.execute.skipping import KINDS, Skipping, skipped
 from kato_compat.execute.storage import Access, Placement, Plan, Reader, Stored
 from kato_compat.execute.union import BATCH, MappedPlan, ScanPlan, TableReader
 from kato_compat.ir.predicate import ALWAYS, Predicate
 from kato_compat.ir.requests import Command, Execute, Flow, Pipeline, Select, between
 from kato_compat.ir.transact import Check
+from kato_compat.mapping.index import Index
 from kato_compat.mapping.keys import CATALOGUE, kato
 from kato_compat.mapping.spec import CollectionSpec
 from kato_compat.plan.access import predicate_fields
@@ -38,8 +41,9 @@ NEVER: Final = "0"
 #: Keys of a pattern that other programs compute; they go with it.
 _METRICS: Final = ("entropy", "normalized_entropy", "global_normalized_entropy", "tf_vector")
 
-#: Rows are read by name rather than in a scan where they are no more than this part of all.
-_PART: Final = 20
+#: Rows are read by name rather than in a scan with a condition where they are so few, or such a part of all.
+_FEW: Final = 200
+_PART: Final = 50
 
 _PENDING: Final = "pending"
 _MOVING: Final = "moving"
@@ -158,11 +162,13 @@ class TableStorage(MappedStorage):
         """See `Storage.open`."""
         return TableReader(self, plan) if plan.private.ranking is None else RankedReader(self, plan)
 
-    def selective(self, fields: Sequence[str], writes: bool) -> tuple[int, int]:
-        """See `KeyedStorage.selective`. Where columns are asked for, rows by name cost more each than in a scan."""
-        if writes or any(name in self.spec.columns for name in fields):
-            return BATCH, _PART
-        return super().selective(fields, writes)
+    def selective(self, plan: Plan) -> tuple[int, int]:
+        """See `KeyedStorage.selective`. A row by its name costs about what four do in a scan.
+
+        Where SQL leaves rows out as well, it is not known how few a scan would read.
+        """
+        scan: ScanPlan = plan.private.private
+        return super().selective(plan) if scan.where is None else (_FEW, _PART)
 
     def scan(self, names: Sequence[str], scan: ScanPlan) -> Sql:
         """The SELECT of a scan."""
@@ -190,6 +196,48 @@ class TableStorage(MappedStorage):
             text += " LIMIT %s"
             parts.append(bind(limit, "UInt64"))
         return join(text.replace("%", "%%").replace("%%s", "%s"), *parts)
+
+    def note(self, index: Index) -> str:
+        """See `KeyedStorage.note`."""
+        if skipped(self.spec, index) is not None:
+            return "a skip index of ClickHouse leaves out granules of rows"
+        column = self.spec.columns.get(index.paths[0])
+        if len(index.keys) == 1 and column is not None and column.type not in KINDS:
+            return "documents beside only: no skip index serves conditions on lists of lists"
+        return super().note(index)
+
+    # skip indexes
+
+    def _enter_mapped(self, index: Index) -> Flow[None]:
+        """See `MappedStorage._enter_mapped`."""
+        yield from super()._enter_mapped(index)
+        column = skipped(self.spec, index)
+        if column is not None:
+            skipping = Skipping(self, column)
+            try:
+                yield from skipping.want(index)
+            except PyMongoError:
+                yield from skipping.leave(index)
+                raise
+
+    def drop_index(self, name: str) -> Flow[None]:
+        """See `Storage.drop_index`."""
+        definitions = yield from self.documents.definitions(reload=True)
+        yield from super().drop_index(name)
+        yield from self._leave(index for index in definitions.kept if index.name == name)
+
+    def drop(self) -> Flow[bool]:
+        """See `Storage.drop`."""
+        definitions = yield from self.documents.definitions(reload=True)
+        existed = yield from super().drop()
+        yield from self._leave(definitions.kept)
+        return existed
+
+    def _leave(self, indexes: Iterable[Index]) -> Flow[None]:
+        for index in indexes:
+            column = skipped(self.spec, index)
+            if column is not None:
+                yield from Skipping(self, column).leave(index)
 
     # reading by key
 
