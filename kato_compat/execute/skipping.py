@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from kato_compat.execute.table import TableStorage
 
 #: By a column's type, the kind of skip index that serves the conditions that are pushed (see `operators.query.push`):
-#: comparisons of numbers; equality with strings, and `has` and `hasAny` of lists of them. Those on lists of lists are
-#: lambdas over their items, or compare the whole, which no kind serves.
+#: comparisons of numbers; equality with strings, and `has` and `hasAny` of lists of them. Of lists of lists there is
+#: no bloom filter, and one of their strings (`arrayFlatten`) serves none of those conditions, which compare inner lists
+#: or the whole; a set would be a copy of the column.
 KINDS: Final = {
     ColumnType.UINT32: "minmax",
     ColumnType.STRING: "bloom_filter",

@@ -203,7 +203,7 @@ class TableStorage(MappedStorage):
             return "a skip index of ClickHouse leaves out granules of rows"
         column = self.spec.columns.get(index.paths[0])
         if len(index.keys) == 1 and column is not None and column.type not in KINDS:
-            return "documents beside only: no skip index serves conditions on lists of lists"
+            return "documents beside only: no skip index helps with conditions on lists of lists"
         return super().note(index)
 
     # skip indexes
