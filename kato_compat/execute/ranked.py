@@ -126,8 +126,10 @@ class RankedReader(MappedReader):
                 self._give_up()
                 return
             ordered = ranking.reverse is not None
-            size = min(BATCH, access.limit + _SLACK) if ordered else BATCH
-            most = _ANY if ordered else storage.selective(self._without)
+            # Any of the documents will do, and each member is one: no more than the limit are read.
+            enough = access.limit > 0 and access.sort is None and ranking.alone
+            size = min(BATCH, access.limit + _SLACK) if ordered or enough else BATCH
+            most = _ANY if ordered or enough else storage.selective(self._without)
             ((state, moves, total, flat),) = yield Pipeline((self._call(ranking, size, most),))
             if storage.documents.is_current(state):
                 break

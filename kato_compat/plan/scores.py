@@ -36,6 +36,7 @@ class Ranking:
     `spans` are the values that the filter allows, ascending and apart; `bounded` if it allows not all, and `exists`
     if it allows only documents that have the field. `reverse` is the direction (greatest first, or least first) in
     which the members come in the order asked for, None where they do not; `tied` if further fields are in that order.
+    `alone`: the spans are all that the filter asks of a mapped document.
     """
 
     index: Index
@@ -45,6 +46,7 @@ class Ranking:
     exists: bool
     reverse: bool | None = None
     tied: bool = False
+    alone: bool = False
 
 
 def counter_of(spec: CollectionSpec, index: Index) -> str | None:
@@ -78,7 +80,7 @@ def _width(ranking: Ranking) -> tuple[bool, int, bool]:
 
 
 def _ranking(index: Index, field: str, predicate: Predicate, sort: Sort | None, limit: int) -> Ranking | None:
-    spans, exists = _spans(predicate, field)
+    spans, exists, alone = _spans(predicate, field)
     bounded = spans != _ALL
     reverse: bool | None = None
     if sort is not None and limit and sort.fields and sort.fields[0][0] == (field,):
@@ -89,24 +91,26 @@ def _ranking(index: Index, field: str, predicate: Predicate, sort: Sort | None, 
             reverse = False
     if not bounded and reverse is None:
         return None
-    return Ranking(index, field, spans, bounded, exists, reverse, sort is not None and len(sort.fields) > 1)
+    return Ranking(index, field, spans, bounded, exists, reverse, sort is not None and len(sort.fields) > 1, alone)
 
 
-def _spans(predicate: Predicate, field: str) -> tuple[tuple[Span, ...], bool]:
-    """The values that the terms of a filter on `field` allow a counter, and whether they ask that there is one."""
+def _spans(predicate: Predicate, field: str) -> tuple[tuple[Span, ...], bool, bool]:
+    """The values that a filter's terms on `field` allow, whether they ask that there is one, and whether it has others.
+
+    The last is False where it has, or has one on the field whose values are not known.
+    """
     spans = _ALL
-    exists = False
+    exists, alone = False, True
     for term in predicate.terms if isinstance(predicate, And) else (predicate,):
-        if not isinstance(term, AtPath) or term.path != (field,):
-            continue
-        if isinstance(term.test, Exists):
-            exists = True
-            continue
-        allowed = _allowed(term.test)
-        if allowed is not None:
+        allowed: tuple[Span, ...] | None = None
+        if isinstance(term, AtPath) and term.path == (field,):
+            allowed = _ALL if isinstance(term.test, Exists) else _allowed(term.test)
+        if allowed is None:
+            alone = False
+        else:
             exists = True
             spans = _intersection(spans, allowed)
-    return spans, exists
+    return spans, exists, alone
 
 
 def _allowed(test: Any) -> tuple[Span, ...] | None:

@@ -219,6 +219,9 @@ class TestReading:
         assert len(list(patterns.find({"frequency": {"$gte": 5}}))) == 2495
         assert "OpenScan" in scripts
         del scripts[:]
+        assert len(list(patterns.find({"frequency": {"$gte": 5, "$lt": 2490}}).limit(7))) == 7
+        assert scripts == ["page", "Select"]
+        del scripts[:]
         assert [each["frequency"] for each in patterns.find().sort("frequency", -1).limit(3)] == [2499, 2498, 2497]
         assert scripts == ["page", "Select"]
         del scripts[:]
