@@ -75,6 +75,11 @@ def _counters(collection: Any) -> dict[str, float]:
     return {name: float(raw) for name, raw in zip(names, raws, strict=True) if raw is not None}
 
 
+def _find(collection: Any, **call: Any) -> list[dict[str, Any]]:
+    # A mapped document has its fields in the order of the mapping, not in that of the updates.
+    return [dict(sorted(document.items())) for document in collection.find(**call)]
+
+
 def _delete(collection: Any, wanted: dict[str, Any]) -> int:
     deleted: int = collection.delete_one(wanted).deleted_count
     return deleted
@@ -119,8 +124,8 @@ def test_find_and_update(
             patch.setattr(TableStorage, "selective", lambda storage, plan: (page, 2))
         for call in calls:
             note(repr(call))
-            first, *others = [answer(store.find, **call) for store in stores]
-            others.append(answer(indexed.find, **call, pushdown=False))
+            first, *others = [answer(_find, store, **call) for store in stores]
+            others.append(answer(_find, indexed, **call, pushdown=False))
             assert others == [first] * 3
             count = answer(stores[0].count_documents, call["filter"])
             assert answer(indexed.count_documents, call["filter"]) == count
