@@ -33,6 +33,8 @@ from kato_compat.values.paths import split
 log = logging.getLogger("kato_compat")
 
 _SCAN_COUNT: Final = 5000
+#: No bound on the documents read by key: more than there can be.
+MOST: Final = 2**53
 #: Moves between the two sides that are remembered for readers that began before them.
 MOVES: Final = 100_000
 
@@ -155,9 +157,12 @@ class KeyedStorage(Storage):
             return "the key, by which documents are found without it"
         return "documents beside only: nothing is added to the mapped side"
 
-    def selective(self, plan: Plan) -> tuple[int, int]:
-        """How many documents are read by key rather than by a scan of `plan`: a number, or a part of all (divisor)."""
-        return BATCH, 2
+    def selective(self, plan: Plan) -> tuple[int, int, int]:
+        """How many documents are read by key rather than by a scan of `plan`.
+
+        So many in any case, else a part of all (its divisor), but at most so many.
+        """
+        return BATCH, 2, MOST
 
     def residual(self, access: Access, keys: tuple[str, ...] | None) -> Predicate:
         """The filter without the terms on the key that reading by `keys` has answered."""

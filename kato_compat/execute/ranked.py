@@ -22,11 +22,11 @@ _SLACK: Final = 16
 #: From here on the scores of different values can be equal.
 _EXACT: Final = 2.0**53
 #: No bound on how many members there may be.
-_ANY: Final[tuple[Argument, Argument]] = (b"", b"")
+_ANY: Final[tuple[Argument, ...]] = (b"", b"", b"")
 
 #: The next members of a sorted set whose scores are in given spans, in order. KEYS: the set, meta. ARGV: how many, 1
-#: for backwards, the score and the member to go on behind (empty: from the beginning), at most how many there may be
-#: in all and what part of the set they may be (empty: any number), then the spans (from, to) in ascending order.
+#: for backwards, the score and the member to go on behind (empty: from the beginning), how many there may be in all as
+#: `selective` of storages says it (empty: any number), then the spans (from, to) in ascending order.
 #: Reply: state, number of the last move, how many there are in all, members and scores. Of too many there are none.
 PAGE: Final = Script(
     "page",
@@ -35,7 +35,7 @@ local head = redis.call('HMGET', KEYS[2], 'state', 'moves')
 local set, wanted, reverse, after, last = KEYS[1], tonumber(ARGV[1]), ARGV[2] == '1', ARGV[3], ARGV[4]
 local size = redis.call('ZCARD', set)
 local spans, total = {}, 0
-for at = 7, #ARGV, 2 do
+for at = 8, #ARGV, 2 do
   local first = redis.call('ZCOUNT', set, '-inf', '(' .. ARGV[at])
   local stop = redis.call('ZCOUNT', set, '-inf', ARGV[at + 1])
   if stop > first then
@@ -43,7 +43,7 @@ for at = 7, #ARGV, 2 do
     total = total + stop - first
   end
 end
-if ARGV[5] ~= '' and total > math.max(tonumber(ARGV[5]), size / tonumber(ARGV[6])) then
+if ARGV[5] ~= '' and total > math.max(tonumber(ARGV[5]), math.min(size / ARGV[6], tonumber(ARGV[7]))) then
   return {head[1], head[2], total, {}}
 end
 -- Strings compare by the server's locale in Lua, and by their bytes in a sorted set.
@@ -129,7 +129,7 @@ class RankedReader(MappedReader):
             # Any of the documents will do, and each member is one: no more than the limit are read.
             enough = access.limit > 0 and access.sort is None and ranking.alone
             size = min(BATCH, access.limit + _SLACK) if ordered or enough else BATCH
-            most = _ANY if ordered or enough else storage.selective(self._without)
+            most: tuple[Argument, ...] = _ANY if ordered or enough else storage.selective(self._without)
             ((state, moves, total, flat),) = yield Pipeline((self._call(ranking, size, most),))
             if storage.documents.is_current(state):
                 break
@@ -150,7 +150,7 @@ class RankedReader(MappedReader):
         assert isinstance(reader, MappedReader)
         self._instead = reader
 
-    def _call(self, ranking: Ranking, size: int, most: tuple[Argument, Argument] = _ANY) -> Call:
+    def _call(self, ranking: Ranking, size: int, most: tuple[Argument, ...] = _ANY) -> Call:
         spans = [bound for span in ranking.spans for bound in span]
         keys = (self._storage.documents.counter_key(ranking.index), self._storage.documents.meta)
         return Call(PAGE, keys, (size, int(bool(ranking.reverse)), *self._after, *most, *spans))
@@ -181,7 +181,7 @@ class RankedReader(MappedReader):
         limit = self._plan.access.limit
         kept: list[tuple[float, str, Any]] = []
         read = 0
-        most, _ = self._storage.selective(self._without)
+        most, *_ = self._storage.selective(self._without)
         most = total if total <= most else 2 * limit + most
         while True:
             page, self._page = self._page, []

@@ -13,6 +13,7 @@ from bson.objectid import ObjectId
 from pymongo.errors import PyMongoError
 
 from kato_compat.execute.documents import Definitions
+from kato_compat.execute.keyed import MOST
 from kato_compat.execute.mapped import MappedStorage, Version
 from kato_compat.execute.pending import Pending, Warehouse
 from kato_compat.execute.ranked import RankedReader
@@ -44,6 +45,8 @@ _METRICS: Final = ("entropy", "normalized_entropy", "global_normalized_entropy",
 #: Rows are read by name rather than in a scan with a condition where they are so few, or such a part of all.
 _FEW: Final = 200
 _PART: Final = 50
+#: The most rows that are read by name.
+_ROWS: Final = 100_000
 
 _PENDING: Final = "pending"
 _MOVING: Final = "moving"
@@ -162,13 +165,16 @@ class TableStorage(MappedStorage):
         """See `Storage.open`."""
         return TableReader(self, plan) if plan.private.ranking is None else RankedReader(self, plan)
 
-    def selective(self, plan: Plan) -> tuple[int, int]:
-        """See `KeyedStorage.selective`. A row by its name costs about what four do in a scan.
+    def selective(self, plan: Plan) -> tuple[int, int, int]:
+        """See `KeyedStorage.selective`. Each thousand of rows by their names reads all names of the table once.
 
         Where SQL leaves rows out as well, it is not known how few a scan would read.
         """
         scan: ScanPlan = plan.private.private
-        return super().selective(plan) if scan.where is None else (_FEW, _PART)
+        if scan.where is not None:
+            return _FEW, _PART, _ROWS
+        columns = plan.access.writes or any(name in self.spec.columns for name in plan.private.fields)
+        return BATCH, 2, _ROWS if columns else MOST
 
     def scan(self, names: Sequence[str], scan: ScanPlan) -> Sql:
         """The SELECT of a scan."""

@@ -121,7 +121,7 @@ def test_find_and_update(
         if page < 1000:
             patch.setattr(ranked, "BATCH", page)
             patch.setattr(ranked, "_SLACK", 0)
-            patch.setattr(TableStorage, "selective", lambda storage, plan: (page, 2))
+            patch.setattr(TableStorage, "selective", lambda storage, plan: (page, 2, 100))
         for call in calls:
             note(repr(call))
             first, *others = [answer(_find, store, **call) for store in stores]
