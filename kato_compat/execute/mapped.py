@@ -12,6 +12,7 @@ from typing import Final
 from pymongo.errors import OperationFailure
 
 from kato_compat.execute.counting import BESIDE, STALE, Counting
+from kato_compat.execute.documents import Definitions
 from kato_compat.execute.entering import enter
 from kato_compat.execute.keyed import Version, glob, score
 from kato_compat.execute.placing import PlacingStorage, keys_of
@@ -46,8 +47,7 @@ class MappedStorage(PlacingStorage):
         self._crowded = 0.0
         if counters_of(spec):
             self.recogniser = Recogniser(spec)
-            keys = (self.documents.docs, self.documents.meta, self.index, own(database, collection, "gone"))
-            self._counting = Counting(spec, database, keys, self.documents.entry)
+            self._counting: tuple[Definitions | None, Counting | None] = (None, None)
 
     def exists(self) -> Flow[bool]:
         """See `Storage.exists`."""
@@ -130,14 +130,26 @@ class MappedStorage(PlacingStorage):
             yield from self.adopt()
         definitions = yield from self.documents.definitions()
         while all(self.names(index) for index in definitions.unique):
-            (reply,) = yield Pipeline((self._counting.call(definitions.state, increments),))
+            counting = self._counts(definitions)
+            (reply,) = yield Pipeline((counting.call(definitions.state, increments),))
             if reply == BESIDE:
                 self._crowded = time.monotonic() + CROWDED
                 return None
             if reply != STALE:
-                return self._counting.written(increments, reply)
+                return counting.written(increments, reply)
             definitions = yield from self.documents.definitions(reload=True)
         return None
+
+    def _counts(self, definitions: Definitions) -> Counting:
+        """What makes increments where the indexes are those of `definitions`."""
+        known, counting = self._counting
+        if counting is None or known is not definitions:
+            documents = self.documents
+            keys = (documents.docs, documents.meta, self.index, own(self.kb_id, self.spec.name, "gone"))
+            sets = self.counter_sets(definitions)
+            counting = Counting(self.spec, self.kb_id, keys, documents.entry, sets)
+            self._counting = definitions, counting
+        return counting
 
     def drop(self) -> Flow[bool]:
         """See `Storage.drop`: the documents of both sides and their index; never a key of anything else."""
