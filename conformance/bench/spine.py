@@ -16,6 +16,10 @@ _TABLE = "kato.patterns_data"
 _WHERE = "WHERE kb_id = {kb:String}"
 _BATCH = 1000
 
+#: The sorted set of frequencies of the code by hand, and a frequency that one pattern in a hundred has.
+_RANKED = "bench-frequencies"
+HIGH = 991
+
 #: What legacy code asks, by the collection it asks.
 FLATTENED = [
     {"$match": {"frequency": {"$gte": 1}}},
@@ -56,6 +60,9 @@ VOCABULARY = [
     {"$group": {"_id": "$pattern_data"}},
     {"$sort": {"_id": 1}},
 ]
+
+
+ABOVE = {"frequency": {"$gte": HIGH}}
 
 
 class HandWritten:
@@ -149,7 +156,32 @@ class HandWritten:
 
     def frequent(self) -> Any:
         """The 100 most frequent patterns, whole."""
-        best = self._best(100)
+        return self._whole(self._best(100))
+
+    def ranked_frequent(self) -> Any:
+        """The same by a sorted set of the frequencies."""
+        return self._whole(self._ranked(self.redis.zrange(_RANKED, 0, 99, desc=True)))
+
+    def above(self) -> Any:
+        """The patterns whose frequency is at least `HIGH`, whole."""
+        names = [row[0] for row in self.rows(f"SELECT name FROM {_TABLE} {_WHERE}")]
+        values = zip(names, self.mget("frequency", names), strict=True)
+        return self._whole([(name, frequency) for name, frequency in values if frequency >= HIGH])
+
+    def ranked_above(self) -> Any:
+        """The same by a sorted set of the frequencies."""
+        return self._whole(self._ranked(self.redis.zrangebyscore(_RANKED, HIGH, "+inf")))
+
+    def count_above(self) -> Any:
+        """How many they are, by that set, with each counter looked at."""
+        names = [name.decode() for name in self.redis.zrangebyscore(_RANKED, HIGH, "+inf")]
+        return sum(frequency >= HIGH for frequency in self.mget("frequency", names))
+
+    def _ranked(self, members: list[bytes]) -> list[tuple[str, int]]:
+        names = [member.decode() for member in members]
+        return list(zip(names, self.mget("frequency", names), strict=True))
+
+    def _whole(self, best: list[tuple[str, int]]) -> Any:
         events = self._events([name for name, _ in best])
         return [
             {
@@ -213,6 +245,7 @@ def cases(client: Any, hand: HandWritten, patterns: list[data.Document], symbols
             hand.frequent,
             _frequencies,
         ),
+        Case("frequency at least 991", lambda: list(kb.find(ABOVE)), hand.above, _by_name),
         pipeline("$group totals", kb, TOTALS, hand.totals),
         pipeline("vocabulary pipeline", kb, VOCABULARY, hand.vocabulary),
         Case("count_documents of symbols", lambda: statistics.count_documents({}), hand.count_symbols, _same),
@@ -220,8 +253,27 @@ def cases(client: Any, hand: HandWritten, patterns: list[data.Document], symbols
     ]
 
 
+def indexed(client: Any, hand: HandWritten) -> list[Case]:
+    """Cases with an index on the frequency, beside code with a sorted set of its own."""
+    kb = client[_KB].patterns_kb
+    return [
+        Case("frequency at least 991", lambda: list(kb.find(ABOVE)), hand.ranked_above, _by_name),
+        Case("count of them", lambda: kb.count_documents(ABOVE), hand.count_above, _same),
+        Case(
+            "sort by frequency, limit 100",
+            lambda: list(kb.find().sort([("frequency", -1)]).limit(100)),
+            hand.ranked_frequent,
+            _frequencies,
+        ),
+    ]
+
+
 def _same(answer: Any) -> Any:
     return answer
+
+
+def _by_name(answer: Any) -> Any:
+    return sorted(answer, key=lambda document: document["name"])
 
 
 def _frequencies(answer: Any) -> Any:
@@ -258,7 +310,11 @@ def spine(count: int, budget: float, say: Callable[[str], Any]) -> str:
             try:
                 hand = HandWritten(raw, session)
                 title = f"Spine: {count:,} patterns, {len(symbols):,} symbols, chDB and Valkey"
-                return run(title, "hand-written", cases(client, hand, patterns, symbols), budget, say)
+                plain = run(title, "hand-written", cases(client, hand, patterns, symbols), budget, say)
+                raw.zadd(_RANKED, {pattern["name"]: pattern["frequency"] for pattern in patterns})
+                database.patterns_kb.create_index("frequency")
+                title = f"Spine with an index on the frequency: {count:,} patterns"
+                return plain + "\n" + run(title, "hand-written", indexed(client, hand), budget, say)
             finally:
                 session.close()
                 raw.close()

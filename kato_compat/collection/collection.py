@@ -118,4 +118,4 @@ class Collection(Reads, Writes, Indexes):
         raise TypeError(f"cannot pickle a {type(self).__name__}: its client is of one process; make one in each")
 
     def _explain_find(self, command: Find) -> Document:
-        return explain_find(self.storage, command, self.deployment.describe())
+        return self.deployment.run(explain_find(self.storage, command, self.deployment.describe()))

@@ -137,7 +137,8 @@ class Reads(Namespace):
     def explain_aggregate(self, pipeline: Any, let: Any = None, **kwargs: Any) -> Document:
         """How a pipeline is answered; nothing is run (ours: pymongo has the ``explain`` command for it)."""
         command, _ = self._aggregate(pipeline, let, kwargs)
-        return explain_aggregate(self.storage, command, self._environment(command), self.deployment.describe())
+        address = self.deployment.describe()
+        return self.deployment.run(explain_aggregate(self.storage, command, self._environment(command), address))
 
     def _environment(self, command: Aggregate) -> Environment:
         return Foreign(self.deployment, command.allow_disk_use).environment(self.database.name, self.name)

@@ -136,6 +136,9 @@ class _LimitedStorage:
     def shares(self) -> bool:
         return self._storage.shares
 
+    def ready(self, access: Access) -> Flow[None]:
+        yield from self._storage.ready(access)
+
     def plan(self, access: Access) -> Plan:
         return self._storage.plan(access)
 

@@ -64,6 +64,10 @@ class DocumentStorage(Storage):
         """The key of the sorted set that holds an index's entries."""
         return own(*self._names, f"index:{index.name}")
 
+    def counter_key(self, index: Index) -> bytes:
+        """The key of the sorted set that a counter index has on the mapped side (see `execute.placing`)."""
+        return own(*self._names, f"counter:{index.name}")
+
     def head(self) -> Command:
         """The command whose reply is the state and the epoch of the collection."""
         return ("HMGET", self.meta, b"state", b"epoch")
@@ -92,8 +96,14 @@ class DocumentStorage(Storage):
     def _lookup(self, access: Access) -> Lookup | None:
         if self._known is None or len(self._known.indexes) == 1:
             return None
-        usable = tuple(index for index in self._known.kept if indexing.BUILDING not in index.options)
-        return choose(access.predicate, access.sort, access.limit, usable)
+        return choose(access.predicate, access.sort, access.limit, self.built)
+
+    @property
+    def built(self) -> tuple[Index, ...]:
+        """The indexes that queries may read, as far as the definitions are known; without that on `_id`."""
+        if self._known is None:
+            return ()
+        return tuple(index for index in self._known.kept if indexing.BUILDING not in index.options)
 
     def unique(self, name: str) -> Index | None:
         """An index that has each value of the field `name` once, and every document with one; None if there is none."""
@@ -311,6 +321,15 @@ class DocumentStorage(Storage):
 
     # the collection and its indexes
 
+    def ready(self, access: Access) -> Flow[None]:
+        """See `Storage.ready`: the definitions, for a read that is not by `_id`."""
+        if self._known is None and access.pushdown and pinned_ids(access.predicate) is None:
+            yield from self.definitions()
+
+    def is_current(self, state: bytes | None) -> bool:
+        """Whether the definitions are known and those that belong to `state`."""
+        return self._known is not None and self._known.state == state
+
     def current(self, state: bytes | None) -> Flow[Definitions]:
         """The index definitions that belong to `state`, or later ones."""
         if self._known is None or self._known.state != state:
@@ -352,7 +371,7 @@ class DocumentStorage(Storage):
         while True:
             definitions = yield from self.definitions(reload=True)
             commands: list[Command] = [("DEL", self.docs, self.order, self.meta)]
-            commands.extend(("DEL", self.index_key(index)) for index in definitions.kept)
+            commands.extend(("DEL", self.index_key(index), self.counter_key(index)) for index in definitions.kept)
             commands.append(("SREM", CATALOGUE, self.entry))
             checks = [Check(("HGET", self.meta, b"state"), (definitions.state,))]
             existed, reply = yield Pipeline((("SISMEMBER", CATALOGUE, self.entry), transact(checks, commands)))

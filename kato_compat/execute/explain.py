@@ -8,6 +8,7 @@ from kato_compat.execute.storage import Plan, Storage
 from kato_compat.execute.table import TableStorage
 from kato_compat.execute.union import MappedPlan, ScanPlan
 from kato_compat.ir.predicate import ALWAYS
+from kato_compat.ir.requests import Flow
 from kato_compat.ir.stage import Environment
 from kato_compat.parse.command import Aggregate, Find
 from kato_compat.plan.show import show
@@ -19,9 +20,9 @@ _CLAUSE: Final = re.compile(r" (?=(?:FROM|WHERE|ORDER BY|LIMIT) )")
 _ORDER: Final = ("KEY", "INDEX", "SQL", "MGET", "HMGET", "HGETALL", "PYTHON")
 
 
-def explain_find(storage: Storage, command: Find, address: str) -> Document:
-    """How a find will be answered; nothing is read."""
-    plan = Finding(storage, command).plan
+def explain_find(storage: Storage, command: Find, address: str) -> Flow[Document]:
+    """How a find will be answered; nothing is read but, if need be, which indexes there are."""
+    plan = yield from Finding(storage, command).planned()
     stages: list[str] = []
     if command.sort is not None and not plan.ordered:
         stages.append("SORT")
@@ -34,13 +35,13 @@ def explain_find(storage: Storage, command: Find, address: str) -> Document:
     return _explained(storage, plan, stages, address)
 
 
-def explain_aggregate(storage: Storage, command: Aggregate, environment: Environment, address: str) -> Document:
-    """How a pipeline will be answered; nothing is read."""
-    running = Aggregating(storage, command, environment)
+def explain_aggregate(storage: Storage, command: Aggregate, environment: Environment, address: str) -> Flow[Document]:
+    """How a pipeline will be answered; see `explain_find`."""
+    plan = yield from Aggregating(storage, command, environment).planned()
     names = [stage.spec.name for stage in command.pipeline.stages]
-    if running.plan is None:
+    if plan is None:
         return {"stages": [{name: {}} for name in names], "ok": 1.0}
-    found = _explained(storage, running.plan, [], address)
+    found = _explained(storage, plan, [], address)
     found["stages"] = [{"$cursor": found.pop("queryPlanner")}, *[{name: {}} for name in names]]
     return found
 

@@ -95,7 +95,7 @@ def _discard(storage: "DocumentStorage", index: Index) -> Flow[None]:
 def _remove(storage: "DocumentStorage", index: Index) -> Flow[bool]:
     definitions = yield from storage.definitions()
     kept = tuple(each for each in definitions.indexes if each.name != index.name)
-    command: Command = ("DEL", storage.index_key(index))
+    command: Command = ("DEL", storage.index_key(index), storage.counter_key(index))
     return (yield from storage.define(definitions, kept, command))
 
 

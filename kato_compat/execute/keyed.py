@@ -5,29 +5,36 @@ Where other programs wrote the data there is no index yet: it is built once, by 
 
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from bson.objectid import ObjectId
 
 from kato_compat.errors import fail
-from kato_compat.execute.documents import DocumentStorage
+from kato_compat.execute.documents import Definitions, DocumentStorage
+from kato_compat.execute.ranked import RankedReader
 from kato_compat.execute.scanning import KeyReader
 from kato_compat.execute.storage import Access, Placement, Plan, Reader, Storage, Stored
 from kato_compat.execute.union import BATCH, MappedPlan, MappedReader
 from kato_compat.ir.predicate import ALWAYS, And, AtPath, Predicate, conjunction
 from kato_compat.ir.requests import Command, Flow, Pipeline, between
 from kato_compat.mapping.field import Raw
+from kato_compat.mapping.index import Index
 from kato_compat.mapping.keys import CATALOGUE, kato, own
 from kato_compat.mapping.spec import CollectionSpec, Keys, Members, Singleton
 from kato_compat.parse.express import Express
+from kato_compat.plan.access import predicate_fields
 from kato_compat.plan.pin import pinned
+from kato_compat.plan.scores import Ranking, choose_ranking, counter_of
 from kato_compat.values.identity import identity
+from kato_compat.values.paths import split
 
 log = logging.getLogger("kato_compat")
 
 _SCAN_COUNT: Final = 5000
+#: No bound on the documents read by key: more than there can be.
+MOST: Final = 2**53
 #: Moves between the two sides that are remembered for readers that began before them.
 MOVES: Final = 100_000
 
@@ -79,6 +86,8 @@ class KeyedStorage(Storage):
         self.moves = own(database, collection, "moves")
         self._adopted = isinstance(spec.source, Singleton)
         self.built: int | None = None
+        #: What `execute.placing` last worked out for index definitions.
+        self._sets: tuple[Definitions | None, Mapping[str, Sequence[bytes]]] = (None, {})
 
     # planning
 
@@ -94,7 +103,66 @@ class KeyedStorage(Storage):
         if access.predicate != ALWAYS:
             placements.append(Placement("filter", "PYTHON", "checked on the documents that were read"))
         path = "COLLSCAN" if keys is None and ids is None else "EOF" if keys == () or ids == () else "IXSCAN"
-        return Plan(access, self.residual(access, keys), path, tuple(placements), private=inner)
+        return self.ranked(Plan(access, self.residual(access, keys), path, tuple(placements), private=inner))
+
+    def ready(self, access: Access) -> Flow[None]:
+        """See `Storage.ready`. What is pinned to keys needs no index."""
+        if self.pin(access) == (None, None):
+            yield from self.documents.ready(access)
+
+    def ranking(self, access: Access) -> Ranking | None:
+        """How a counter index helps an access, None if it does not."""
+        if not access.pushdown or access.values is not None or self.pin(access) != (None, None):
+            return None
+        return choose_ranking(self.spec, access.predicate, access.sort, access.limit, self.documents.built)
+
+    def ranked(self, plan: Plan) -> Plan:
+        """A plan by a counter index where one helps, with `plan` for the case that it leads to too many documents."""
+        if plan.path != "COLLSCAN" or not plan.access.pushdown:
+            return plan
+        ranking = self.ranking(plan.access)
+        notes = self._notes(plan.access)
+        if notes:
+            plan = replace(plan, placements=(*notes, *plan.placements))
+        if ranking is None:
+            return plan
+        index = ranking.index
+        if ranking.reverse is None:
+            reason = f"{len(ranking.spans)} span(s) of the counters in index {index.name}, if few: else a scan"
+        else:
+            reason = f"the first {plan.access.limit} by the counters in index {index.name}, a page at a time"
+        return replace(
+            plan,
+            path="IXSCAN",
+            placements=(Placement(ranking.field, "INDEX", reason), *plan.placements),
+            details={"indexName": index.name, "keyPattern": index.pattern, **plan.details},
+            private=replace(plan.private, ranking=ranking, instead=plan),
+        )
+
+    def _notes(self, access: Access) -> tuple[Placement, ...]:
+        """What the other indexes do on the mapped side, of those that an access could ask for."""
+        asked = (predicate_fields(access.predicate) or frozenset()) | (
+            access.sort.roots if access.sort else frozenset()
+        )
+        return tuple(
+            Placement(", ".join(index.paths), "INDEX", f"{index.name}: {self.note(index)}")
+            for index in self.documents.built
+            if not index.hidden and counter_of(self.spec, index) is None
+            if split(index.paths[0])[0] in asked
+        )
+
+    def note(self, index: Index) -> str:
+        """What an index that is on no counter does for mapped documents, for explain()."""
+        if index.paths == (self.spec.key,):
+            return "the key, by which documents are found without it"
+        return "documents beside only: nothing is added to the mapped side"
+
+    def selective(self, plan: Plan) -> tuple[int, int, int]:
+        """How many documents are read by key rather than by a scan of `plan`.
+
+        So many in any case, else a part of all (its divisor), but at most so many.
+        """
+        return BATCH, 2, MOST
 
     def residual(self, access: Access, keys: tuple[str, ...] | None) -> Predicate:
         """The filter without the terms on the key that reading by `keys` has answered."""
@@ -135,7 +203,7 @@ class KeyedStorage(Storage):
 
     def open(self, plan: Plan) -> Reader:
         """See `Storage.open`."""
-        return MappedReader(self, plan)
+        return MappedReader(self, plan) if plan.private.ranking is None else RankedReader(self, plan)
 
     # reading
 
@@ -206,6 +274,10 @@ class KeyedStorage(Storage):
         replies = yield Pipeline(tuple(commands))
         members = [member.decode() for reply in replies for member in reply]
         return tuple(key for key in dict.fromkeys(members) if self.spec.identify(key) in wanted)
+
+    def head(self) -> Command:
+        """The command whose reply is the state of the index definitions and the number of the last move."""
+        return ("HMGET", self.documents.meta, b"state", b"moves")
 
     def moved(self) -> Command:
         """The command whose reply is the number of the last move of a document from one side to the other."""

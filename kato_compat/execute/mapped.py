@@ -12,17 +12,20 @@ from typing import Final
 from pymongo.errors import OperationFailure
 
 from kato_compat.execute.counting import BESIDE, STALE, Counting
+from kato_compat.execute.documents import Definitions
+from kato_compat.execute.entering import enter
 from kato_compat.execute.keyed import Version, glob, score
 from kato_compat.execute.placing import PlacingStorage, keys_of
 from kato_compat.execute.storage import Access, Change, Outcome, Stored
 from kato_compat.execute.union import BATCH
-from kato_compat.ir.requests import Flow, Pipeline
+from kato_compat.ir.requests import Command, Flow, Pipeline
 from kato_compat.ir.transact import transact
 from kato_compat.mapping.index import ID_INDEX, Index, duplicate_key
 from kato_compat.mapping.keys import kato, own
 from kato_compat.mapping.spec import CollectionSpec, Keys, Members, Singleton
 from kato_compat.parse.command import Written
 from kato_compat.plan.increment import Increment, Recogniser, counters_of
+from kato_compat.plan.scores import counter_of
 from kato_compat.values.document import encode
 
 #: Seconds for which a document side that was found to hold documents is taken to hold some: nothing is tried meanwhile
@@ -44,8 +47,7 @@ class MappedStorage(PlacingStorage):
         self._crowded = 0.0
         if counters_of(spec):
             self.recogniser = Recogniser(spec)
-            keys = (self.documents.docs, self.documents.meta, self.index, own(database, collection, "gone"))
-            self._counting = Counting(spec, database, keys, self.documents.entry)
+            self._counting: tuple[Definitions | None, Counting | None] = (None, None)
 
     def exists(self) -> Flow[bool]:
         """See `Storage.exists`."""
@@ -78,6 +80,8 @@ class MappedStorage(PlacingStorage):
 
     def _enter_mapped(self, index: Index) -> Flow[None]:
         """Do for the mapped documents what an index that is being built needs."""
+        if counter_of(self.spec, index) is not None:
+            yield from enter(self, index)
         if not index.unique:
             return
         if self.names(index):
@@ -130,14 +134,26 @@ class MappedStorage(PlacingStorage):
             yield from self.adopt()
         definitions = yield from self.documents.definitions()
         while all(self.names(index) for index in definitions.unique):
-            (reply,) = yield Pipeline((self._counting.call(definitions.state, increments),))
+            counting = self._counts(definitions)
+            (reply,) = yield Pipeline((counting.call(definitions.state, increments),))
             if reply == BESIDE:
                 self._crowded = time.monotonic() + CROWDED
                 return None
             if reply != STALE:
-                return self._counting.written(increments, reply)
+                return counting.written(increments, reply)
             definitions = yield from self.documents.definitions(reload=True)
         return None
+
+    def _counts(self, definitions: Definitions) -> Counting:
+        """What makes increments where the indexes are those of `definitions`."""
+        known, counting = self._counting
+        if counting is None or known is not definitions:
+            documents = self.documents
+            keys = (documents.docs, documents.meta, self.index, own(self.kb_id, self.spec.name, "gone"))
+            sets = self.counter_sets(definitions)
+            counting = Counting(self.spec, self.kb_id, keys, documents.entry, sets)
+            self._counting = definitions, counting
+        return counting
 
     def drop(self) -> Flow[bool]:
         """See `Storage.drop`: the documents of both sides and their index; never a key of anything else."""
@@ -161,10 +177,9 @@ class MappedStorage(PlacingStorage):
 
     def remove_all(self) -> Flow[int]:
         """Remove every mapped document; how many there were."""
-        definitions = yield from self.documents.definitions(reload=True)
         if isinstance(self.spec.source, Singleton):
             removed = yield from self.mapped_count()
-            yield Pipeline((transact([], self.removal(self.spec.source.key, definitions)),))
+            yield from self.remove_keys([self.spec.source.key])
             return removed
         yield from self.adopt()
         removed = 0
@@ -172,14 +187,22 @@ class MappedStorage(PlacingStorage):
             (members,) = yield Pipeline((("ZRANGE", self.index, 0, BATCH - 1),))
             if not members:
                 break
-            commands = [command for member in members for command in self.removal(member.decode(), definitions)]
-            commands.extend(
-                ("DEL", *[kato(self.kb_id, *parts, member.decode()) for member in members])
-                for parts in self.spec.companions
+            keys = [member.decode() for member in members]
+            yield from self.remove_keys(
+                keys, [("DEL", *[kato(self.kb_id, *parts, key) for key in keys]) for parts in self.spec.companions]
             )
-            yield Pipeline((transact([], commands),))
             removed += len(members)
         return removed
+
+    def remove_keys(self, keys: Sequence[str], others: Sequence[Command] = ()) -> Flow[None]:
+        """Remove the documents of `keys`, whatever they are, in one step with `others`."""
+        definitions = yield from self.documents.definitions()
+        while True:
+            commands = [command for key in keys for command in self.removal(key, definitions)]
+            (reply,) = yield Pipeline((transact([self.defined(definitions)], [*commands, *others]),))
+            if reply == 0:
+                return
+            definitions = yield from self.documents.definitions(reload=True)
 
 
 __all__ = ["BATCH", "MappedStorage", "Version", "glob", "score"]

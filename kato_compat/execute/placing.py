@@ -16,14 +16,18 @@ from pymongo.errors import DuplicateKeyError, OperationFailure
 from kato_compat.execute.documents import Definitions
 from kato_compat.execute.keyed import MOVES, KeyedStorage, Version, score
 from kato_compat.execute.storage import Change, Outcome, Stored
+from kato_compat.ir.predicate import compile_predicate
 from kato_compat.ir.requests import Command, Flow, Pipeline
 from kato_compat.ir.transact import Check, transact
 from kato_compat.mapping.index import ID_INDEX, Index, duplicate_key
 from kato_compat.mapping.keys import CATALOGUE
 from kato_compat.mapping.spec import Singleton
+from kato_compat.plan.access import predicate_fields
+from kato_compat.plan.scores import counter_of
 from kato_compat.values.document import Document
 from kato_compat.values.identity import identity
 from kato_compat.values.missing import MISSING
+from kato_compat.values.paths import split
 
 #: Changes sent to Redis at once.
 STEPS: Final = 200
@@ -80,6 +84,19 @@ class PlacingStorage(KeyedStorage):
     def unique(self, definitions: Definitions) -> Index | None:
         """The unique index on the key, if there is one: else a second document with a key is one like any other."""
         return next((index for index in definitions.unique if self.names(index)), None)
+
+    def beyond(self, definitions: Definitions) -> Index | None:
+        """A unique index that documents of the mapped side could be in, but which is kept on the other side alone."""
+        known = {"_id", self.spec.key, *self.spec.fields, *self.spec.implied}
+        for index in definitions.unique:
+            if self.names(index):
+                continue
+            if index.sparse and known.isdisjoint(split(path)[0] for path in index.paths):
+                continue
+            fields = None if index.partial is None else predicate_fields(index.partial)
+            if index.partial is None or fields is None or fields & known or compile_predicate(index.partial)({}):
+                return index
+        return None
 
     def defined(self, definitions: Definitions) -> Check:
         """The check that the indexes still are those that a step was made for."""
@@ -343,14 +360,43 @@ class PlacingStorage(KeyedStorage):
             value = after.get(name, MISSING)
             if value is not before.get(name, MISSING):
                 commands.extend(each.writes(self.kb_id, version.key, value))
+                commands.extend(self.scored(name, version.key, value, definitions))
         return commands
+
+    def counter_sets(self, definitions: Definitions) -> Mapping[str, Sequence[bytes]]:
+        """By counter, the sorted sets of the indexes on it: with its values as scores of the documents' keys."""
+        known, sets = self._sets
+        if known is not definitions:
+            found: dict[str, list[bytes]] = {}
+            for index in definitions.kept:
+                name = counter_of(self.spec, index)
+                if name is not None:
+                    found.setdefault(name, []).append(self.documents.counter_key(index))
+            sets = found
+            self._sets = definitions, sets
+        return sets
+
+    def scored(self, name: str, key: str, value: Any, definitions: Definitions) -> list[Command]:
+        """The commands that keep the indexes on a counter that becomes `value`, or goes if that is MISSING."""
+        sets = self.counter_sets(definitions).get(name, ())
+        if value is MISSING:
+            return [("ZREM", each, key.encode()) for each in sets]
+        return [("ZADD", each, b"%d" % value, key.encode()) for each in sets]
+
+    def unscored(self, key: str, definitions: Definitions) -> list[Command]:
+        """The commands that leave a document out of the indexes on counters."""
+        return [
+            command
+            for name in self.counter_sets(definitions)
+            for command in self.scored(name, key, MISSING, definitions)
+        ]
 
     def removal(self, key: str, definitions: Definitions) -> list[Command]:
         """The commands that remove a mapped document."""
         commands = [command for each in self.spec.redis.values() for command in each.writes(self.kb_id, key, MISSING)]
         if not isinstance(self.spec.source, Singleton):
             commands.append(("ZREM", self.index, key.encode()))
-        return commands
+        return commands + self.unscored(key, definitions)
 
     def vacancies(self, keys: Sequence[str], look: bool = False) -> Flow[Mapping[str, list[Check]]]:
         """By key, the checks that it has no mapped document. With `look` keys that have one are left out."""
@@ -363,19 +409,20 @@ class PlacingStorage(KeyedStorage):
 
     def insertion(self, key: str, document: Document, definitions: Definitions) -> list[Command]:
         """The commands that put a document under a key that is free."""
-        commands = self.put(key, document)
+        commands = self.put(key, document, definitions)
         if not isinstance(self.spec.source, Singleton):
             commands.append(("ZADD", self.index, score(key), key.encode()))
         commands.append(("SADD", CATALOGUE, self.documents.entry))
         return commands
 
-    def put(self, key: str, document: Document) -> list[Command]:
+    def put(self, key: str, document: Document, definitions: Definitions) -> list[Command]:
         """The commands that give the Redis fields of `key` the values of a document."""
-        return [
-            command
-            for name, each in self.spec.redis.items()
-            for command in each.writes(self.kb_id, key, document.get(name, MISSING))
-        ]
+        commands: list[Command] = []
+        for name, each in self.spec.redis.items():
+            value = document.get(name, MISSING)
+            commands.extend(each.writes(self.kb_id, key, value))
+            commands.extend(self.scored(name, key, value, definitions))
+        return commands
 
     @abstractmethod
     def remove_all(self) -> Flow[int]:

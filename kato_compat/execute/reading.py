@@ -7,7 +7,7 @@ from typing import Any
 from kato_compat.execute.pipeline import ListReader, PipelineReader
 from kato_compat.execute.storage import Access, Plan, Reader, Storage
 from kato_compat.ir.expression import Frame
-from kato_compat.ir.predicate import ALWAYS, And, Predicate, compile_selection
+from kato_compat.ir.predicate import ALWAYS, And, Predicate, Selection, compile_selection
 from kato_compat.ir.projection import Projection
 from kato_compat.ir.requests import Flow
 from kato_compat.ir.stage import Environment, Stage
@@ -30,16 +30,38 @@ Documents = list[Document]
 
 
 class Matching:
-    """The documents of a storage's reader that pass what its plan left to Python."""
+    """The documents of a storage that an access asks for: those that pass what its plan left to Python.
 
-    def __init__(self, reader: Reader, plan: Plan, frame: Frame | None = None) -> None:
-        self._reader = reader
-        terms = plan.residual.terms if isinstance(plan.residual, And) else (plan.residual,)
-        self._selections = [compile_selection(term, frame) for term in terms if term != ALWAYS]
+    It is planned when it is first read, with the index definitions known.
+    """
+
+    def __init__(self, storage: Storage, access: Access, frame: Frame | None = None) -> None:
+        self._storage = storage
+        self._access = access
+        self._frame = frame
+        self._reader: Reader | None = None
+        self._selections: list[Selection] = []
+        self.ordered = False
+
+    def planned(self) -> Flow[Plan]:
+        """The plan, with what it needs to know learned first."""
+        yield from self._storage.ready(self._access)
+        return self._storage.plan(self._access)
+
+    def start(self) -> Flow[Reader]:
+        """Plan and open, unless that is done."""
+        if self._reader is None:
+            plan = yield from self.planned()
+            self.ordered = plan.ordered
+            terms = plan.residual.terms if isinstance(plan.residual, And) else (plan.residual,)
+            self._selections = [compile_selection(term, self._frame) for term in terms if term != ALWAYS]
+            self._reader = self._storage.open(plan)
+        return self._reader
 
     def fetch(self) -> Flow[Documents | None]:
         """The next batch of matching documents, None at the end."""
-        batch = yield from self._reader.documents()
+        reader = yield from self.start()
+        batch = yield from reader.documents()
         if batch is not None:
             for select in self._selections:
                 batch = select(batch)
@@ -47,7 +69,8 @@ class Matching:
 
     def close(self) -> Flow[None]:
         """See `Reader.close`."""
-        yield from self._reader.close()
+        if self._reader is not None:
+            yield from self._reader.close()
 
 
 class Finding:
@@ -62,9 +85,8 @@ class Finding:
             limit,
             pushdown=command.pushdown,
         )
-        self.plan = storage.plan(access)
-        self._source = Matching(storage.open(self.plan), self.plan)
-        self._sort = None if self.plan.ordered else command.sort
+        self._source = Matching(storage, access)
+        self._sort = command.sort
         self._project: Callable[[Document], Document] | None = (
             command.projection.compile() if command.projection is not None else None
         )
@@ -75,6 +97,10 @@ class Finding:
         self._left = command.limit or -1
         self._limit = limit
         self._ended = False
+
+    def planned(self) -> Flow[Plan]:
+        """How the storage answers it."""
+        return (yield from self._source.planned())
 
     def fetch(self) -> Flow[Documents | None]:
         """The next batch of results, None at the end."""
@@ -99,7 +125,9 @@ class Finding:
         return None
 
     def _next(self) -> Flow[Documents | None]:
-        if self._sort is None:
+        if self._sort is not None:
+            yield from self._source.start()
+        if self._sort is None or self._source.ordered:
             return (yield from self._source.fetch())
         sort, self._sort = self._sort, None
         return (yield from _sorted(self._source, sort, self._limit))
@@ -131,7 +159,7 @@ class Aggregating:
 
     def __init__(self, storage: Storage, command: Aggregate, environment: Environment) -> None:
         stages = command.pipeline.stages
-        self.plan: Plan | None = None
+        self._source: Matching | None = None
         #: As of `Finding`.
         self.shared = storage.shares or not all(hands_on(stage) for stage in stages)
         if stages and stages[0].source:
@@ -147,9 +175,12 @@ class Aggregating:
         want = wanted(rest.stages, storage.spec)
         values = distinct_values(rest.stages, storage.spec)
         access = Access(predicate, needed, want.sort, want.limit, pushdown=command.pushdown, values=values)
-        self.plan = storage.plan(access)
-        source = Matching(storage.open(self.plan), self.plan, environment.frame)
-        self._reader = PipelineReader(source, rest, environment)
+        self._source = Matching(storage, access, environment.frame)
+        self._reader = PipelineReader(self._source, rest, environment)
+
+    def planned(self) -> Flow[Plan | None]:
+        """See `Finding.planned`; None for a pipeline that reads no documents of the collection."""
+        return None if self._source is None else (yield from self._source.planned())
 
     def fetch(self) -> Flow[Documents | None]:
         """The next batch of results, None at the end."""
@@ -181,12 +212,8 @@ def count(storage: Storage, command: Count) -> Flow[int]:
     if command.predicate == ALWAYS:
         found = yield from storage.count()
     else:
-        plan = storage.plan(
-            Access(
-                command.predicate, needed_fields(command.predicate, None, None, none=True), pushdown=command.pushdown
-            )
-        )
-        source = Matching(storage.open(plan), plan)
+        fields = needed_fields(command.predicate, None, None, none=True)
+        source = Matching(storage, Access(command.predicate, fields, pushdown=command.pushdown))
         found = 0
         while (batch := (yield from source.fetch())) is not None:
             found += len(batch)
@@ -201,8 +228,7 @@ def distinct(storage: Storage, command: Distinct) -> Flow[list[Any]]:
     """The distinct values at a path, the elements of arrays one by one, in order of first appearance."""
     path = split(command.path)
     fields = needed_fields(command.predicate, None, None, none=True)
-    plan = storage.plan(Access(command.predicate, None if fields is None else fields | {path[0]}))
-    source = Matching(storage.open(plan), plan)
+    source = Matching(storage, Access(command.predicate, None if fields is None else fields | {path[0]}))
     found: dict[Hashable, Any] = {}
     key = identity(command.collation)
     while (batch := (yield from source.fetch())) is not None:

@@ -141,6 +141,11 @@ class Storage(ABC):
     #: What tells which updates `increase` can make; None where it makes none.
     recogniser: Recogniser | None = None
 
+    def ready(self, access: Access) -> Flow[None]:
+        """Learn what planning `access` needs to know, where that is not known yet: the index definitions."""
+        return
+        yield  # a flow without requests
+
     @abstractmethod
     def plan(self, access: Access) -> Plan:
         """How `access` will be answered; no I/O."""

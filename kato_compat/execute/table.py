@@ -5,20 +5,25 @@ not there. Scans move the pending rows first, push what they can of the filter, 
 MGET; where a filter and an order need Redis fields only, the columns are fetched late, for the documents that win.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from bson.objectid import ObjectId
+from pymongo.errors import PyMongoError
 
 from kato_compat.execute.documents import Definitions
+from kato_compat.execute.keyed import MOST
 from kato_compat.execute.mapped import MappedStorage, Version
 from kato_compat.execute.pending import Pending, Warehouse
+from kato_compat.execute.ranked import RankedReader
+from kato_compat.execute.skipping import KINDS, Skipping, skipped
 from kato_compat.execute.storage import Access, Placement, Plan, Reader, Stored
 from kato_compat.execute.union import BATCH, MappedPlan, ScanPlan, TableReader
 from kato_compat.ir.predicate import ALWAYS, Predicate
 from kato_compat.ir.requests import Command, Execute, Flow, Pipeline, Select, between
-from kato_compat.ir.transact import Check, transact
+from kato_compat.ir.transact import Check
+from kato_compat.mapping.index import Index
 from kato_compat.mapping.keys import CATALOGUE, kato
 from kato_compat.mapping.spec import CollectionSpec
 from kato_compat.plan.access import predicate_fields
@@ -36,6 +41,12 @@ NEVER: Final = "0"
 
 #: Keys of a pattern that other programs compute; they go with it.
 _METRICS: Final = ("entropy", "normalized_entropy", "global_normalized_entropy", "tf_vector")
+
+#: Rows are read by name rather than in a scan with a condition where they are so few, or such a part of all.
+_FEW: Final = 200
+_PART: Final = 50
+#: The most rows that are read by name.
+_ROWS: Final = 100_000
 
 _PENDING: Final = "pending"
 _MOVING: Final = "moving"
@@ -84,7 +95,7 @@ class TableStorage(MappedStorage):
                 placements.append(Placement("filter", "PYTHON", "checked on the documents that were read"))
             inner = MappedPlan(keys, ids, fields, documents)
             return Plan(access, self.residual(access, keys), path, tuple(placements), private=inner)
-        return self._scan_plan(access, fields, documents)
+        return self.ranked(self._scan_plan(access, fields, documents))
 
     def _scan_plan(self, access: Access, fields: tuple[str, ...], documents: Plan) -> Plan:
         placements: list[Placement] = []
@@ -152,7 +163,18 @@ class TableStorage(MappedStorage):
 
     def open(self, plan: Plan) -> Reader:
         """See `Storage.open`."""
-        return TableReader(self, plan)
+        return TableReader(self, plan) if plan.private.ranking is None else RankedReader(self, plan)
+
+    def selective(self, plan: Plan) -> tuple[int, int, int]:
+        """See `KeyedStorage.selective`. Each thousand of rows by their names reads all names of the table once.
+
+        Where SQL leaves rows out as well, it is not known how few a scan would read.
+        """
+        scan: ScanPlan = plan.private.private
+        if scan.where is not None:
+            return _FEW, _PART, _ROWS
+        columns = plan.access.writes or any(name in self.spec.columns for name in plan.private.fields)
+        return BATCH, 2, _ROWS if columns else MOST
 
     def scan(self, names: Sequence[str], scan: ScanPlan) -> Sql:
         """The SELECT of a scan."""
@@ -180,6 +202,48 @@ class TableStorage(MappedStorage):
             text += " LIMIT %s"
             parts.append(bind(limit, "UInt64"))
         return join(text.replace("%", "%%").replace("%%s", "%s"), *parts)
+
+    def note(self, index: Index) -> str:
+        """See `KeyedStorage.note`."""
+        if skipped(self.spec, index) is not None:
+            return "a skip index of ClickHouse leaves out granules of rows"
+        column = self.spec.columns.get(index.paths[0])
+        if len(index.keys) == 1 and column is not None and column.type not in KINDS:
+            return "documents beside only: no skip index helps with conditions on lists of lists"
+        return super().note(index)
+
+    # skip indexes
+
+    def _enter_mapped(self, index: Index) -> Flow[None]:
+        """See `MappedStorage._enter_mapped`."""
+        yield from super()._enter_mapped(index)
+        column = skipped(self.spec, index)
+        if column is not None:
+            skipping = Skipping(self, column)
+            try:
+                yield from skipping.want(index)
+            except PyMongoError:
+                yield from skipping.leave(index)
+                raise
+
+    def drop_index(self, name: str) -> Flow[None]:
+        """See `Storage.drop_index`."""
+        definitions = yield from self.documents.definitions(reload=True)
+        yield from super().drop_index(name)
+        yield from self._leave(index for index in definitions.kept if index.name == name)
+
+    def drop(self) -> Flow[bool]:
+        """See `Storage.drop`."""
+        definitions = yield from self.documents.definitions(reload=True)
+        existed = yield from super().drop()
+        yield from self._leave(definitions.kept)
+        return existed
+
+    def _leave(self, indexes: Iterable[Index]) -> Flow[None]:
+        for index in indexes:
+            column = skipped(self.spec, index)
+            if column is not None:
+                yield from Skipping(self, column).leave(index)
 
     # reading by key
 
@@ -354,7 +418,7 @@ class TableStorage(MappedStorage):
         commands = [command for field in self.spec.redis.values() for command in field.writes(self.kb_id, key, MISSING)]
         commands.append(("DEL", *[kato(self.kb_id, metric, key) for metric in _METRICS]))
         commands.extend(self._remove_row(key))
-        return commands
+        return commands + self.unscored(key, definitions)
 
     def _remove_row(self, key: str) -> list[Command]:
         name = key.encode()
@@ -382,7 +446,7 @@ class TableStorage(MappedStorage):
     def insertion(self, key: str, document: Document, definitions: Definitions) -> list[Command]:
         """See `MappedStorage.insertion`."""
         return [
-            *self.put(key, document),
+            *self.put(key, document, definitions),
             ("HSET", self.pending.pending, key.encode(), self.pending.encode(document)),
             ("SADD", CATALOGUE, self.documents.entry),
         ]
@@ -396,17 +460,14 @@ class TableStorage(MappedStorage):
         token = yield from pending.acquire()
         if token is None:
             raise RuntimeError("the flusher's lock was not waited for")
-        definitions = yield from self.documents.definitions(reload=True)
         try:
             yield from pending.move()
             statement = self.statement((), None)
             rows = yield Select(statement.text, statement.parameters)
             names = [row[0] for row in rows]
             for start in range(0, len(names), BATCH):
-                commands = [
-                    command for name in names[start : start + BATCH] for command in self.removal(name, definitions)
-                ]
-                yield Pipeline((transact([], commands), pending.renew()))
+                yield Pipeline((pending.renew(),))
+                yield from self.remove_keys(names[start : start + BATCH])
             if names:
                 drop = join(
                     f"ALTER TABLE {self.warehouse.table(pending.source).text} DROP PARTITION %s",

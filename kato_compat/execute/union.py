@@ -21,6 +21,7 @@ from kato_compat.ir.predicate import ALWAYS, DocumentTest, compile_predicate
 from kato_compat.ir.requests import CloseScan, Flow, NextBlock, OpenScan, Pipeline, Select, alongside, between
 from kato_compat.mapping.field import Raw
 from kato_compat.plan.access import predicate_fields
+from kato_compat.plan.scores import Ranking
 from kato_compat.plan.values import DistinctValues
 from kato_compat.sql.fragment import Sql
 from kato_compat.values.document import Document
@@ -42,6 +43,9 @@ class MappedPlan:
     fields: tuple[str, ...]
     documents: Plan
     private: Any = None
+    #: The counter index to read by, and the plan without it.
+    ranking: Ranking | None = None
+    instead: Plan | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,15 @@ class MappedReader(Reader):
         keys = yield from self._next_keys()
         if keys is None:
             return None
+        found = yield from self._read(keys)
+        if None in found:
+            self._latest = [key for key, each in zip(keys, found, strict=True) if each is not None]
+            return [each for each in found if each is not None]
+        self._latest = keys
+        return found
+
+    def _read(self, keys: tuple[str, ...]) -> Flow[list[Any]]:
+        """The mapped documents of `keys`, None for those that there are not; what is beside them is asked too."""
         storage = self._storage
         reading = storage.read(keys, self._private.fields, self._plan.access.writes, self._identified)
         sides = (("EXISTS", storage.documents.docs), storage.moved())
@@ -128,10 +141,6 @@ class MappedReader(Reader):
         if not self._since:
             self._since.append(began)
         self._bare = there == 0 and self._sure(found)
-        if None in found:
-            self._latest = [key for key, each in zip(keys, found, strict=True) if each is not None]
-            return [each for each in found if each is not None]
-        self._latest = keys
         return found
 
     def _sure(self, found: list[Any]) -> bool:
@@ -196,8 +205,10 @@ class MappedReader(Reader):
         storage = self._storage
         yield from storage.adopt()
         members_from = ("ZRANGE", storage.index, self._start, "+inf", "BYSCORE", "LIMIT", 0, BATCH, "WITHSCORES")
-        began, reply = yield Pipeline((storage.moved(), members_from))
+        (state, began), reply = yield Pipeline((storage.head(), members_from))
         if not self._since:
+            # An index that another client has made is there for the next read.
+            yield from storage.documents.current(state)
             self._since.append(began)
         if reply and isinstance(reply[0], list):
             reply = [part for pair in reply for part in pair]
@@ -249,7 +260,9 @@ class TableReader(MappedReader):
     def _rows(self, columns: Sequence[str], scan: ScanPlan) -> Flow[list[tuple[Any, ...]] | None]:
         """The next block of rows of the open scan."""
         if self._scan is None:
-            _, (began,), _ = yield from between((self._storage.moved(),), self._storage.prepared())
+            _, ((state, began),), _ = yield from between((self._storage.head(),), self._storage.prepared())
+            # An index that another client has made is there for the next read.
+            yield from self._storage.documents.current(state)
             self._since.append(began)
             statement = self._storage.scan(columns, scan)
             if 0 < scan.limit <= BATCH:

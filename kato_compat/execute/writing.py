@@ -64,7 +64,9 @@ def insert(
 
 def candidates(storage: Storage, command: Write | Delete) -> Flow[list[Stored]]:
     """The stored documents that a write is about: all that match for a multi one, else the first (in its order)."""
-    plan = storage.plan(Access(command.predicate, None, command.sort, 0, writes=True))
+    access = Access(command.predicate, None, command.sort, 0, writes=True)
+    yield from storage.ready(access)
+    plan = storage.plan(access)
     reader = storage.open(plan)
     test = compile_predicate(command.predicate)
     found: list[Stored] = []

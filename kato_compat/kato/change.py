@@ -4,11 +4,13 @@
 atomic step of the engines (`kato.script`) makes the same changes in keys.
 """
 
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 
 from kato_compat.errors import fail
 from kato_compat.kato.lesson import Entry, Lesson, Metadata
+from kato_compat.mapping.spec import METADATA
 from kato_compat.values.document import Document
 from kato_compat.values.missing import MISSING
 from kato_compat.values.numbers import add, double_of, numeric_type, subtract
@@ -123,6 +125,35 @@ def counted(document: Document, count: int, new: bool, entry: Entry | None) -> D
     if new:
         after = incremented(after, "pattern_member_frequency", 1)
     return after if entry is None else moved(after, entry, 1)
+
+
+def totalled(document: Document, lessons: Sequence[Lesson], new: Sequence[bool]) -> Document:
+    """The totals' document after learns, some of them of `new` patterns. Raises 14 as `incremented`."""
+    gained = {
+        "total_pattern_frequencies": len(lessons),
+        "total_symbol_frequencies": sum(lesson.length for lesson in lessons),
+    }
+    fresh = [lesson for lesson, first in zip(lessons, new, strict=True) if first]
+    if fresh:
+        gained["total_symbols_in_patterns_frequencies"] = sum(len(lesson.counts) for lesson in fresh)
+        gained["total_unique_patterns"] = len(fresh)
+    for field in METADATA.fields:
+        if field in gained:
+            document = incremented(document, field, gained[field])
+    return document
+
+
+def untotalled(document: Document, times: int, counts: Mapping[str, int]) -> Document:
+    """The totals' document after a pattern with `counts`, learned so many `times`, was forgotten."""
+    lost = {
+        "total_pattern_frequencies": times,
+        "total_symbol_frequencies": times * sum(counts.values()),
+        "total_symbols_in_patterns_frequencies": len(counts),
+        "total_unique_patterns": 1,
+    }
+    for field, amount in lost.items():
+        document = decremented(document, field, amount)
+    return document
 
 
 def without(document: Document, frequency: int, taken: Entry) -> Document | None:

@@ -5,41 +5,46 @@ from typing import Final
 from kato_compat.ir.requests import Script
 from kato_compat.kato.lua import COMMON
 
-#: Forget a pattern. KEYS: pending rows, rows on the move, gone marks, index of symbols. ARGV: the keys' prefix, the
-#: layout, the pattern's name, and JSON ``{s: symbols, n: their counts, o: whether each has its document beside,
+#: Forget a pattern. KEYS: pending rows, rows on the move, gone marks, index of symbols, meta of the patterns, meta of
+#: the symbols, order of the documents beside the totals, then sorted sets of counter indexes. ARGV: the keys' prefix,
+#: the layout, the pattern's name, and JSON ``{s: symbols, n: their counts, o: whether each has its document beside,
 #: f: the frequency as read or false, w: the window as read or false, e: [[emotive, value] ..] to take from the
-#: affinities, r: the beginnings of the pattern's keys, d: whether the pattern's document is beside}``, then the
-#: pending row as read (empty: none). Counters do not fall below zero; a symbol of which nothing is left is removed.
-#: Reply: 1, or 0 if the pattern is no longer what was read, and nothing was done.
+#: affinities, r: the beginnings of the pattern's keys, d: whether the pattern's document is beside, b: whether the
+#: totals are, k: positions in KEYS as `LEARN` takes them}``, then the pending row as read (empty: none), the states of
+#: both definitions as for `LEARN`, and the newest score of that order when the totals were looked up. Counters do not
+#: fall below zero; a symbol of which nothing is left is removed.
+#: Reply: 1. Where nothing was done: 0 if the pattern is no longer what was read, -2 if definitions are others, the
+#: newest score (a string) if documents have come beside the totals.
 FORGET: Final = Script(
     "forget",
     COMMON
     + """
 local name = ARGV[3]
 
+-- What is left of a counter, as a number and as text: 0 and false of one that is not there.
 local function decrease(key, amount)
   local held = redis.call('GET', key)
-  if not held then return 0 end
+  if not held then return 0, false end
   local reply = redis.pcall('DECRBY', key, amount)
   if type(reply) == 'table' then error({err = reply.err .. ' (key ' .. key .. ')'}) end
   undone_by('SET', key, held)
   if reply < 0 then
     redis.call('SET', key, 0)
-    return 0
+    return 0, '0'
   end
-  return reply
+  return reply, string.format('%.0f', reply)
 end
 
 local function decrease_field(key, field, amount)
   local held = redis.call('HGET', key, field)
-  if not held then return 0 end
+  if not held then return 0, false end
   local value = redis.call('HINCRBY', key, field, -amount)
   undone_by('HSET', key, field, held)
   if value < 0 then
     redis.call('HSET', key, field, 0)
-    return 0
+    return 0, '0'
   end
-  return value
+  return value, string.format('%.0f', value)
 end
 
 local function remove_field(key, field)
@@ -51,7 +56,11 @@ local function remove_field(key, field)
 end
 
 return whole(function()
+  if not defined(KEYS[5], ARGV[6], 8) or not defined(KEYS[6], ARGV[7], 8) then return -2 end
+  local totals = newest(KEYS[7])
+  if totals ~= ARGV[8] then return totals end
   local given = cjson.decode(ARGV[4])
+  local pattern_sets, frequency_sets, membership_sets = unpack(given.k)
   if not given.d then
     if redis.call('GET', prefix .. 'frequency:' .. name) ~= given.f then return 0 end
     if (redis.call('HGET', KEYS[1], name) or '') ~= ARGV[5] then return 0 end
@@ -66,14 +75,18 @@ return whole(function()
     local key = prefix .. 'symbol_to_patterns:' .. symbol
     if redis.call('SREM', key, name) > 0 then undone_by('SADD', key, name) end
     if not given.o[i] then
-      local left
+      local appeared, appearances, joined, memberships
       if hashes then
-        left = decrease_field(prefix .. 'symbols:freq', symbol, times * count)
-        left = left + decrease_field(prefix .. 'symbols:pmf', symbol, 1)
+        appeared, appearances = decrease_field(prefix .. 'symbols:freq', symbol, times * count)
+        joined, memberships = decrease_field(prefix .. 'symbols:pmf', symbol, 1)
       else
         local frequency, membership = symbol_keys(symbol)
-        left = decrease(frequency, times * count) + decrease(membership, 1)
+        appeared, appearances = decrease(frequency, times * count)
+        joined, memberships = decrease(membership, 1)
       end
+      local left = appeared + joined
+      rank(frequency_sets, symbol, left ~= 0 and appearances)
+      rank(membership_sets, symbol, left ~= 0 and memberships)
       if left == 0 then
         if hashes then
           remove_field(prefix .. 'symbols:freq', symbol)
@@ -106,10 +119,12 @@ return whole(function()
       end
     end
   end
-  decrease(prefix .. 'global:total_pattern_frequencies', times)
-  decrease(prefix .. 'global:total_symbol_frequencies', times * tokens)
-  decrease(prefix .. 'global:total_unique_patterns', 1)
-  decrease(prefix .. 'global:total_symbols_in_patterns_frequencies', #given.s)
+  if not given.b then
+    decrease(prefix .. 'global:total_pattern_frequencies', times)
+    decrease(prefix .. 'global:total_symbol_frequencies', times * tokens)
+    decrease(prefix .. 'global:total_unique_patterns', 1)
+    decrease(prefix .. 'global:total_symbols_in_patterns_frequencies', #given.s)
+  end
   if not given.d then
     for _, start in ipairs(given.r) do drop(prefix .. start .. ':' .. name) end
     remove_field(KEYS[1], name)
@@ -117,7 +132,9 @@ return whole(function()
     local mark = redis.call('ZSCORE', KEYS[3], name)
     redis.call('ZADD', KEYS[3], 0, name)
     if mark then undone_by('ZADD', KEYS[3], mark, name) else undone_by('ZREM', KEYS[3], name) end
+    rank(pattern_sets, name, false)
   end
+  write_ranks()
   return 1
 end)
 """,

@@ -186,16 +186,17 @@ def learner(deployment: Deployment, kb_id: str, persistence: int) -> Learner | M
         tables = [deployment.store.table(kb_id, name) for name in COLLECTIONS]
         return MemoryLearner(storages, tables, persistence)
     layout = deployment.catalogue.layout
-    patterns, symbols, _ = storages
+    patterns, symbols, metadata = storages
     if (
         not isinstance(patterns, TableStorage)
         or not isinstance(symbols, MappedStorage)
+        or not isinstance(metadata, MappedStorage)
         or [storage.spec for storage in storages] != [PATTERNS, LAYOUTS[layout], METADATA]
     ):
         raise ConfigurationError(
             f"learning needs KATO's own mapping of {', '.join(COLLECTIONS)}; this client's catalogue has another one"
         )
-    return Learner(kb_id, patterns, symbols, layout, persistence)
+    return Learner(kb_id, patterns, symbols, metadata, layout, persistence)
 
 
 def _flush(learner: Learner | MemoryLearner) -> Flow[int]:

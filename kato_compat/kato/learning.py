@@ -10,12 +10,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from kato_compat.errors import refused
+from kato_compat.execute.documents import Definitions
 from kato_compat.execute.mapped import MappedStorage, Version, score
 from kato_compat.execute.storage import Access, Change, Outcome, Storage, Stored
 from kato_compat.execute.table import TableStorage
 from kato_compat.execute.writing import pause
 from kato_compat.ir.requests import Argument, Call, Flow, NextBlock, OpenScan, Pipeline
-from kato_compat.kato.change import counted, counts_of, emotives_of, incremented, learned, times_of, without
+from kato_compat.kato.change import (
+    counted,
+    counts_of,
+    emotives_of,
+    incremented,
+    learned,
+    times_of,
+    totalled,
+    untotalled,
+    without,
+)
 from kato_compat.kato.forgetting import FORGET
 from kato_compat.kato.lesson import Entry, Lesson, encode_row
 from kato_compat.kato.script import COUNT, LEARN
@@ -41,6 +53,10 @@ _WITH_PATTERN: Final = (
 _BATCH: Final = 500
 #: The counters of a symbol of which nothing is left, where its document has other fields to keep.
 _NO: Final = {"frequency": 0, "pattern_member_frequency": 0}
+#: The reply of a step that was made for other index definitions than there are.
+_STALE: Final = -2
+#: The key of the totals' document.
+TOTALS: Final = "totals"
 #: The collections that learning writes.
 COLLECTIONS: Final = ("patterns_kb", "symbols_kb", "metadata")
 
@@ -52,28 +68,51 @@ class Beside:
     newest: list[bytes]
     patterns: dict[str, Stored] = field(default_factory=dict)
     symbols: dict[str, Stored] = field(default_factory=dict)
+    totals: Stored | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.patterns or self.symbols) or self.totals is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Indexes:
+    """The index definitions that a step is made for."""
+
+    patterns: Definitions
+    symbols: Definitions
 
 
 class Learner:
     """Learning into one knowledge base. Making one does no I/O; safe to use from many threads."""
 
     def __init__(
-        self, kb_id: str, patterns: TableStorage, symbols: MappedStorage, layout: str, persistence: int
+        self,
+        kb_id: str,
+        patterns: TableStorage,
+        symbols: MappedStorage,
+        metadata: MappedStorage,
+        layout: str,
+        persistence: int,
     ) -> None:
         self.kb_id = kb_id
         self.patterns = patterns
         self.symbols = symbols
+        self.metadata = metadata
         self.layout = layout
         self.persistence = persistence
         self._prefix = kb_id.encode() + b":"
         self._entries = [entry(kb_id, name) for name in COLLECTIONS]
-        self._newest = [b"", b""]
+        self._newest = [b"", b"", b""]
 
     # learning
 
     def learn(self, lessons: Sequence[Lesson]) -> Flow[tuple[list[bool], int]]:
-        """Learn a block in one atomic step: for each lesson whether its pattern is new, and how many rows wait."""
+        """Learn a block in one atomic step: for each lesson whether its pattern is new, and how many rows wait.
+
+        Refuses (115) to learn where a unique index could come to hold what is learned: the step does not keep it.
+        """
         yield from self.symbols.adopt()
+        indexes = yield from self.definitions()
         names = list(dict.fromkeys(lesson.name for lesson in lessons))
         positions: dict[str, int] = {}
         for lesson in lessons:
@@ -85,24 +124,61 @@ class Learner:
         while True:
             for lesson in lessons:
                 self._check(beside, lesson)
-            (reply,) = yield Pipeline((self._call(lessons, positions, beside),))
+            (reply,) = yield Pipeline((self._call(lessons, positions, beside, indexes),))
             waiting, *flags = reply
             if waiting >= 0:
                 break
+            if waiting == _STALE:
+                indexes = yield from self.definitions(reload=True)
+                continue
             self._newest = flags
             beside = yield from self.look_up(names, list(positions), flags)
         new = [bool(flag) for flag in flags]
-        if beside.patterns or beside.symbols:
+        if beside:
             for lesson, first in zip(lessons, new, strict=True):
                 yield from self._learn_beside(beside, lesson, first)
+            if beside.totals is not None:
+                yield from self._count_totals(beside.totals, lessons, new)
         return new, waiting
 
-    def _call(self, lessons: Sequence[Lesson], positions: dict[str, int], beside: Beside) -> Call:
+    def definitions(self, reload: bool = False) -> Flow[Indexes]:
+        """What the steps need to know of indexes. Raises 115 for a unique one that they could not keep."""
+        found = []
+        for storage in (self.patterns, self.symbols):
+            definitions = yield from storage.documents.definitions(reload)
+            index = storage.beyond(definitions)
+            if index is not None:
+                raise refused(
+                    f"learning into {self.kb_id!r}",
+                    f"the unique index {index.name!r} of {storage.spec.name} would have to be looked at for every "
+                    "pattern; drop it, or write the documents themselves",
+                )
+            found.append(definitions)
+        return Indexes(*found)
+
+    def _ranked(self, indexes: Indexes, first: int) -> tuple[list[bytes], list[list[int]]]:
+        """The sorted sets of the indexes on counters, from position `first` on, and the positions by counter."""
+        keys: list[bytes] = []
+        positions: list[list[int]] = []
+        for storage, definitions, name in (
+            (self.patterns, indexes.patterns, "frequency"),
+            (self.symbols, indexes.symbols, "frequency"),
+            (self.symbols, indexes.symbols, "pattern_member_frequency"),
+        ):
+            sets = storage.counter_sets(definitions).get(name, ())
+            positions.append([first + len(keys) + place for place in range(len(sets))])
+            keys.extend(sets)
+        return keys, positions
+
+    def _call(self, lessons: Sequence[Lesson], positions: dict[str, int], beside: Beside, indexes: Indexes) -> Call:
+        sets, ranked = self._ranked(indexes, 10)
         block = {
             "s": list(positions),
             "c": [str(score(symbol)) for symbol in positions],
             "o": [symbol in beside.symbols for symbol in positions],
+            "t": beside.totals is not None,
             "n": len(self._entries),
+            "r": ranked,
             "p": [
                 [
                     lesson.name,
@@ -115,7 +191,8 @@ class Learner:
                 for lesson in lessons
             ],
         }
-        arguments: list[Argument] = [self._prefix, self.layout, self.persistence, *beside.newest, _json(block)]
+        arguments: list[Argument] = [self._prefix, self.layout, self.persistence, *beside.newest]
+        arguments.extend((_state(indexes.patterns), _state(indexes.symbols), _json(block)))
         arguments.extend(self._entries)
         arguments.extend(encode_row(lesson) for lesson in lessons)
         keys = (
@@ -124,17 +201,25 @@ class Learner:
             self.symbols.index,
             self.patterns.documents.order,
             self.symbols.documents.order,
+            self.metadata.documents.order,
             CATALOGUE,
+            self.patterns.documents.meta,
+            self.symbols.documents.meta,
+            *sets,
         )
         return Call(LEARN, keys, tuple(arguments))
 
     # documents beside the mapped ones
 
     def look_up(self, names: Sequence[str], symbols: Sequence[str], newest: list[bytes]) -> Flow[Beside]:
-        """The documents on the document sides of patterns and of symbols, looked up when the newest were `newest`."""
+        """The documents on the document sides, looked up when the newest were `newest`."""
         patterns = yield from find_beside(self.patterns, names) if newest[0] else _nothing()
         counted = yield from find_beside(self.symbols, symbols) if newest[1] else _nothing()
-        return Beside(newest, patterns, counted)
+        totals = yield from self._totals_beside() if newest[2] else _nothing()
+        return Beside(newest, patterns, counted, totals.get(TOTALS))
+
+    def _totals_beside(self) -> Flow[dict[str, Stored]]:
+        return (yield from find_beside(self.metadata, (TOTALS,)))
 
     def _check(self, beside: Beside, lesson: Lesson) -> None:
         """Raise what the changes of documents beside would raise, before anything is counted."""
@@ -143,6 +228,8 @@ class Learner:
         for symbol, count in lesson.counts.items() if beside.symbols else ():
             if symbol in beside.symbols:
                 counted(beside.symbols[symbol].document, count, True, lesson.entry)
+        if beside.totals is not None:
+            totalled(beside.totals.document, [lesson], [True])
 
     def _learn_beside(self, beside: Beside, lesson: Lesson, new: bool) -> Flow[None]:
         if lesson.name in beside.patterns:
@@ -155,6 +242,9 @@ class Learner:
             if symbol in beside.symbols:
                 yield from self._count_beside(beside.symbols[symbol], count, new, lesson.entry)
 
+    def _count_totals(self, stored: Stored, lessons: Sequence[Lesson], new: Sequence[bool]) -> Flow[Document]:
+        return (yield from swap(self.metadata, stored, lambda document: totalled(document, lessons, new)))
+
     def _count_beside(self, stored: Stored, count: int, new: bool, emotives: Entry | None) -> Flow[Document]:
         return (yield from swap(self.symbols, stored, lambda document: counted(document, count, new, emotives)))
 
@@ -163,6 +253,7 @@ class Learner:
     def forget(self, name: str) -> Flow[bool]:
         """Remove a pattern and what it has counted; False if there is none."""
         yield from self.symbols.adopt()
+        yield from self.definitions()
         attempt = 0
         while True:
             (found,) = yield from self.patterns.read((name,), (), writes=True)
@@ -201,19 +292,44 @@ class Learner:
             "d": not mapped,
             "t": times,
         }
+        newest, totals = self._newest[2], None
+        if newest:
+            totals = (yield from self._totals_beside()).get(TOTALS)
+        while True:
+            indexes = yield from self.definitions()
+            (reply,) = yield Pipeline((self._forgetting(name, block, waiting, indexes, newest, totals is not None),))
+            if reply == _STALE:
+                yield from self.definitions(reload=True)
+            elif isinstance(reply, bytes):
+                newest = reply
+                totals = (yield from self._totals_beside()).get(TOTALS)
+            else:
+                break
+        if not reply:
+            return False
+        for symbol, each in outside.items():
+            yield from self._forget_beside(each, times * counts[symbol], taken)
+        if totals is not None:
+            yield from swap(self.metadata, totals, lambda document: untotalled(document, times, counts))
+        return True
+
+    def _forgetting(
+        self, name: str, block: Document, waiting: bytes, indexes: Indexes, newest: bytes, beside: bool
+    ) -> Call:
+        sets, ranked = self._ranked(indexes, 8)
         keys = (
             self.patterns.pending.pending,
             self.patterns.pending.moving,
             self.patterns.pending.gone,
             self.symbols.index,
+            self.patterns.documents.meta,
+            self.symbols.documents.meta,
+            self.metadata.documents.order,
+            *sets,
         )
-        arguments = (self._prefix, self.layout, name.encode(), _json(block), waiting)
-        (reply,) = yield Pipeline((Call(FORGET, keys, arguments),))
-        if not reply:
-            return False
-        for symbol, each in outside.items():
-            yield from self._forget_beside(each, times * counts[symbol], taken)
-        return True
+        states = _state(indexes.patterns), _state(indexes.symbols)
+        given = _json({**block, "b": beside, "k": ranked})
+        return Call(FORGET, keys, (self._prefix, self.layout, name.encode(), given, waiting, *states, newest))
 
     def _forget_beside(self, stored: Stored, frequency: int, taken: Entry) -> Flow[Document]:
         return (yield from swap(self.symbols, stored, lambda each: without(each, frequency, taken) or {**each, **_NO}))
@@ -253,14 +369,19 @@ class Learner:
             key, name = kato(self.kb_id, "symbols", part), b":" + symbol.encode()
         newest = b""
         while True:
+            indexes = (yield from self.definitions()).symbols
+            documents, sets = self.symbols.documents, self.symbols.counter_sets(indexes).get(counter, ())
             call = Call(
                 COUNT,
-                (self.symbols.index, CATALOGUE, self.symbols.documents.order),
-                (newest, key, name, symbol.encode(), score(symbol), self.symbols.documents.entry),
+                (self.symbols.index, CATALOGUE, documents.order, documents.meta, *sets),
+                (newest, key, name, symbol.encode(), score(symbol), documents.entry, _state(indexes)),
             )
             (reply,) = yield Pipeline((call,))
             if not isinstance(reply, list):
                 return int(reply)
+            if not reply:
+                yield from self.definitions(reload=True)
+                continue
             (newest,) = reply
             held = yield from find_beside(self.symbols, (symbol,))
             if held:
@@ -269,18 +390,18 @@ class Learner:
 
 
 def find_beside(storage: MappedStorage, names: Sequence[str]) -> Flow[dict[str, Stored]]:
-    """By name, the documents of the document side of `storage`, but for names that have a mapped document."""
-    documents = storage.documents
+    """By key, the documents of the document side of `storage`, but for keys that have a mapped document."""
+    documents, key = storage.documents, storage.spec.key
     yield from documents.definitions(reload=True)
     found: dict[str, Stored] = {}
     for start in range(0, len(names), _BATCH):
         part = list(names[start : start + _BATCH])
-        predicate = parse_filter({"name": {"$in": part}}, Context())
+        predicate = parse_filter({key: {"$in": part}}, Context())
         reader = documents.open(documents.plan(Access(predicate, writes=True)))
         wanted = set(part)
         while (batch := (yield from reader.fetch())) is not None:
             for stored in batch:
-                name = stored.document.get("name")
+                name = stored.document.get(key)
                 if type(name) is str and name in wanted:
                     found.setdefault(name, stored)
     if found:
@@ -310,6 +431,11 @@ def swap(storage: Storage, stored: Stored, change: Any) -> Flow[Document]:
         yield from pause(attempt)
         current = yield from storage.again(current)
     return change(stored.document)  # type: ignore[no-any-return]
+
+
+def _state(definitions: Definitions) -> bytes:
+    """The state of definitions as the scripts take it."""
+    return b"-" if definitions.state is None else b"=" + definitions.state
 
 
 def _json(value: Any) -> str:

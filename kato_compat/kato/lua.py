@@ -70,6 +70,37 @@ local function newest(key)
   return redis.call('ZREVRANGE', key, 0, 0, 'WITHSCORES')[2] or ''
 end
 
+-- The sorted sets of counter indexes, at positions in KEYS, and the scores that their members get (false: none). They
+-- are written last, since nothing can fail any more then.
+local ranks, unranked = {}, {}
+
+local function rank(sets, member, value)
+  for _, position in ipairs(sets) do
+    local key, list = KEYS[position], value and ranks or unranked
+    local words = list[key] or {}
+    list[key] = words
+    if value then words[#words + 1] = value end
+    words[#words + 1] = member
+  end
+end
+
+local function write_ranks()
+  for command, list in pairs({ZADD = ranks, ZREM = unranked}) do
+    for key, words in pairs(list) do
+      for start = 1, #words, 1000 do
+        redis.call(command, key, unpack(words, start, math.min(start + 999, #words)))
+      end
+    end
+  end
+end
+
+-- Whether index definitions are those that the step was made for. The sets from `first` on must be sorted ones.
+local function defined(meta, expected, first)
+  for position = first, #KEYS do redis.call('ZCARD', KEYS[position]) end
+  local state = redis.call('HGET', meta, 'state')
+  return (state and '=' .. state or '-') == expected
+end
+
 local function whole(work)
   local done, result = pcall(work)
   if done then return result end

@@ -13,11 +13,12 @@ from kato_compat.ir.requests import Flow
 from kato_compat.kato.change import (
     counted,
     counts_of,
-    decremented,
     emotives_of,
     incremented,
     learned,
     times_of,
+    totalled,
+    untotalled,
     without,
 )
 from kato_compat.kato.lesson import Lesson
@@ -128,16 +129,10 @@ class MemoryLearner:
         self.patterns.put(lesson.name, learned(document, lesson, self.persistence))
         for symbol, count in lesson.counts.items():
             self.symbols.put(symbol, counted(self._symbol(symbol), count, new, lesson.entry))
-        gained = {"total_pattern_frequencies": 1, "total_symbol_frequencies": lesson.length}
-        if new:
-            gained |= {"total_symbols_in_patterns_frequencies": len(lesson.counts), "total_unique_patterns": 1}
         totals = self.metadata.get("totals")
         if totals is None:
             totals = {"_id": self.metadata.free(METADATA.identify("totals")), "class": "totals"}
-        for name in METADATA.fields:
-            if name in gained:
-                totals = incremented(totals, name, gained[name])
-        self.metadata.put("totals", totals)
+        self.metadata.put("totals", totalled(totals, [lesson], [new]))
         return new
 
     def _symbol(self, symbol: str) -> Document:
@@ -162,15 +157,7 @@ class MemoryLearner:
                     self.symbols.put(symbol, without(before, times * count, taken))
             totals = self.metadata.get("totals")
             if totals is not None:
-                lost = {
-                    "total_pattern_frequencies": times,
-                    "total_symbol_frequencies": times * sum(counts.values()),
-                    "total_symbols_in_patterns_frequencies": len(counts),
-                    "total_unique_patterns": 1,
-                }
-                for field, amount in lost.items():
-                    totals = decremented(totals, field, amount)
-                self.metadata.put("totals", totals)
+                self.metadata.put("totals", untotalled(totals, times, counts))
             yield from self._commit()
         return True
 

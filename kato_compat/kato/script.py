@@ -6,14 +6,17 @@ from kato_compat.ir.requests import Script
 from kato_compat.kato.lua import COMMON
 
 #: Learn a block. KEYS: pending rows, gone marks, index of symbols, order of the documents beside the patterns, order
-#: of those beside the symbols, catalogue of collections. ARGV: the keys' prefix, the layout, the persistence, what
-#: the two orders were when the documents beside were looked up (their newest score), JSON of the block, the entries
-#: of the catalogue, and a pending row for each learn. The block is ``{s: symbols, c: their scores, o: whether each
-#: has its document beside, n: number of catalogue entries, p: learns}``; a learn is ``[name, positions of symbols,
-#: their counts, emotives or false, metadata or false, whether its document is beside]``, emotives ``[text,
+#: of those beside the symbols, order of those beside the totals, catalogue of collections, meta of the patterns, meta
+#: of the symbols, then sorted sets of counter indexes. ARGV: the keys' prefix, the layout, the persistence, what the
+#: three orders were when the documents beside were looked up (their newest score), the states of the definitions of
+#: the patterns' indexes and of the symbols' ("-" for none, else "=" and it), JSON of the block, the entries of the
+#: catalogue, and a pending row for each learn. The block is ``{s: symbols, c: their scores, o: whether each has its
+#: document beside, t: whether the totals have, n: number of catalogue entries, r: positions in KEYS of the sets of
+#: patterns' frequencies, of symbols' frequencies and of their memberships, p: learns}``; a learn is ``[name, positions
+#: of symbols, their counts, emotives or false, metadata or false, whether its document is beside]``, emotives ``[text,
 #: [name, value] ..]``, metadata ``[[key, [text ..]] ..]``.
-#: Reply: the number of pending rows, then 1 for each new pattern and 0 for each known one; or -1 and the two newest
-#: scores, if documents have come beside since they were looked up, and nothing was done.
+#: Reply: the number of pending rows, then 1 for each new pattern and 0 for each known one. Where nothing was done: -1
+#: and the three newest scores, if documents have come beside since they were looked up; -2, if definitions are others.
 LEARN: Final = Script(
     "learn",
     COMMON
@@ -26,7 +29,8 @@ local function decoded(text, key)
   return value
 end
 
--- Counters by what they were: those that exist are checked here as INCRBY would, and written together at the end.
+-- Counters by what they were: those that exist are checked here as INCRBY would, and written together at the end. The
+-- functions that increase them give what they become.
 local written, absent, fields = {}, {}, {}
 
 local function plain(before)
@@ -38,11 +42,13 @@ local function increase(key, amount, before)
     local reply = redis.pcall('INCRBY', key, amount)
     if type(reply) == 'table' then error({err = reply.err .. ' (key ' .. key .. ')'}) end
     undone_by('DECRBY', key, amount)
-    return
+    return string.format('%.0f', reply)
   end
   if not before then absent[#absent + 1] = key end
+  local after = string.format('%.0f', (before and tonumber(before) or 0) + amount)
   written[#written + 1] = key
-  written[#written + 1] = string.format('%.0f', (before and tonumber(before) or 0) + amount)
+  written[#written + 1] = after
+  return after
 end
 
 local function increase_field(key, field, amount, before)
@@ -50,11 +56,13 @@ local function increase_field(key, field, amount, before)
     local reply = redis.pcall('HINCRBY', key, field, amount)
     if type(reply) == 'table' then error({err = reply.err .. ' (key ' .. key .. ')'}) end
     undone_by('HINCRBY', key, field, -amount)
-    return
+    return string.format('%.0f', reply)
   end
+  local after = string.format('%.0f', (before and tonumber(before) or 0) + amount)
   fields[key] = fields[key] or {}
   table.insert(fields[key], field)
-  table.insert(fields[key], string.format('%.0f', (before and tonumber(before) or 0) + amount))
+  table.insert(fields[key], after)
+  return after
 end
 
 local function each(words, size, act)
@@ -83,6 +91,7 @@ local function write()
     each(words, 1000, function(part) redis.call('HSET', key, unpack(part)) end)
   end
   each(written, 1000, function(part) redis.call('MSET', unpack(part)) end)
+  write_ranks()
 end
 
 local function string_of(text) return cjson.decode('[' .. text .. ']')[1] end
@@ -206,9 +215,11 @@ local function unite(name, unions)
 end
 
 return whole(function()
-  local patterns, symbols = newest(KEYS[4]), newest(KEYS[5])
-  if patterns ~= ARGV[4] or symbols ~= ARGV[5] then return {-1, patterns, symbols} end
-  local block = cjson.decode(ARGV[6])
+  if not defined(KEYS[8], ARGV[7], 10) or not defined(KEYS[9], ARGV[8], 10) then return {-2} end
+  local patterns, symbols, totals = newest(KEYS[4]), newest(KEYS[5]), newest(KEYS[6])
+  if patterns ~= ARGV[4] or symbols ~= ARGV[5] or totals ~= ARGV[6] then return {-1, patterns, symbols, totals} end
+  local block = cjson.decode(ARGV[9])
+  local pattern_sets, frequency_sets, membership_sets = unpack(block.r)
   local names, learns = {}, {}
   for _, learn in ipairs(block.p) do
     local name = learn[1]
@@ -250,7 +261,7 @@ return whole(function()
     if new then
       known[name] = true
       fresh[#fresh + 1] = name
-      rows[#rows + 1] = ARGV[6 + block.n + i]
+      rows[#rows + 1] = ARGV[9 + block.n + i]
       members = members + #positions
     end
     for j, at in ipairs(positions) do
@@ -292,7 +303,7 @@ return whole(function()
     end
   end
   for i, name in ipairs(names) do
-    if learns[name] > 0 then increase(keys[4 + i], learns[name], before[4 + i]) end
+    if learns[name] > 0 then rank(pattern_sets, name, increase(keys[4 + i], learns[name], before[4 + i])) end
     if texts[name] then append(name, texts[name]) end
     if unions[name] then unite(name, unions[name]) end
   end
@@ -308,11 +319,15 @@ return whole(function()
         undone_by('ZADD', KEYS[2], mark, fresh[i])
       end
     end
-    increase(keys[3], #fresh, before[3])
-    increase(keys[4], members, before[4])
+    if not block.t then
+      increase(keys[3], #fresh, before[3])
+      increase(keys[4], members, before[4])
+    end
   end
-  increase(keys[1], #block.p, before[1])
-  increase(keys[2], tokens, before[2])
+  if not block.t then
+    increase(keys[1], #block.p, before[1])
+    increase(keys[2], tokens, before[2])
+  end
 
   -- The symbols.
   local scores, unlisted = gather({'ZMSCORE', KEYS[3]}, block.s), {}
@@ -321,11 +336,14 @@ return whole(function()
     local joins = joined[at]
     if not block.o[at] then
       if hashes then
-        increase_field(prefix .. 'symbols:freq', symbol, gains[at], frequencies[at])
-        if joins then increase_field(prefix .. 'symbols:pmf', symbol, #joins, memberships[at]) end
+        rank(frequency_sets, symbol, increase_field(prefix .. 'symbols:freq', symbol, gains[at], frequencies[at]))
+        if joins then
+          rank(membership_sets, symbol, increase_field(prefix .. 'symbols:pmf', symbol, #joins, memberships[at]))
+        end
       else
-        increase(keys[first + 2 * at - 1], gains[at], before[first + 2 * at - 1])
-        if joins then increase(keys[first + 2 * at], #joins, before[first + 2 * at]) end
+        local frequency, membership = first + 2 * at - 1, first + 2 * at
+        rank(frequency_sets, symbol, increase(keys[frequency], gains[at], before[frequency]))
+        if joins then rank(membership_sets, symbol, increase(keys[membership], #joins, before[membership])) end
       end
       if not scores[at] then
         unlisted[#unlisted + 1] = block.c[at]
@@ -347,11 +365,11 @@ return whole(function()
   end
 
   local listed = {}
-  for i = 1, block.n do listed[i] = ARGV[6 + i] end
-  for i, there in ipairs(gather({'SMISMEMBER', KEYS[6]}, listed)) do
+  for i = 1, block.n do listed[i] = ARGV[9 + i] end
+  for i, there in ipairs(gather({'SMISMEMBER', KEYS[7]}, listed)) do
     if there == 0 then
-      redis.call('SADD', KEYS[6], listed[i])
-      undone_by('SREM', KEYS[6], listed[i])
+      redis.call('SADD', KEYS[7], listed[i])
+      undone_by('SREM', KEYS[7], listed[i])
     end
   end
   each(unlisted, 1000, function(part) redis.call('ZADD', KEYS[3], unpack(part)) end)
@@ -362,18 +380,23 @@ end)
 """,
 )
 
-#: Increase one counter of a symbol. KEYS: index of symbols, catalogue of collections, order of the documents beside.
-#: ARGV: the newest score of that order when it was looked up, the counter's key, the field in it (empty: it is the
-#: counter itself), the symbol, its score, the entry of the catalogue.
-#: Reply: the new value; or ``[newest score]`` if documents have come beside, and nothing was done.
+#: Increase one counter of a symbol. KEYS: index of symbols, catalogue of collections, order of the documents beside,
+#: meta of the symbols, then sorted sets of indexes on the counter. ARGV: the newest score of that order when it was
+#: looked up, the counter's key, the field in it (empty: it is the counter itself), the symbol, its score, the entry of
+#: the catalogue, the state of the index definitions ("-" for none, else "=" and it).
+#: Reply: the new value. Where nothing was done: ``[newest score]`` if documents have come beside, ``[]`` if the
+#: definitions are others.
 COUNT: Final = Script(
     "count",
     """
 local newest = redis.call('ZREVRANGE', KEYS[3], 0, 0, 'WITHSCORES')[2] or ''
 if newest ~= ARGV[1] then return {newest} end
+local state = redis.call('HGET', KEYS[4], 'state')
+if (state and '=' .. state or '-') ~= ARGV[7] then return {} end
 -- These fail on a key of the wrong type; then nothing has been done yet.
 redis.call('ZSCORE', KEYS[1], ARGV[4])
 redis.call('SISMEMBER', KEYS[2], ARGV[6])
+for position = 5, #KEYS do redis.call('ZCARD', KEYS[position]) end
 local value
 if ARGV[3] == '' then
   value = redis.call('INCR', ARGV[2])
@@ -382,6 +405,7 @@ else
 end
 redis.call('ZADD', KEYS[1], ARGV[5], ARGV[4])
 redis.call('SADD', KEYS[2], ARGV[6])
+for position = 5, #KEYS do redis.call('ZADD', KEYS[position], string.format('%.0f', value), ARGV[4]) end
 return value
 """,
 )

@@ -267,7 +267,7 @@ def test_a_reader_that_knows_too_little_of_the_moves_says_so(
         yield Pipeline((("HSET", storage.documents.meta, b"moves", MOVES + 1),))
 
     with pytest.raises(Exception, match="read it again") as caught:
-        clients.read(lambda: list(ours.find({})), {2: lambda: clients.writer.deployment.run(far())})
+        clients.read(lambda: list(ours.find({})), {3: lambda: clients.writer.deployment.run(far())})
     assert caught.value.code == 175  # type: ignore[attr-defined]
 
 

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from pymongo import InsertOne, UpdateMany, UpdateOne
 from twins import BOTH, INT32, NONE, RAWS, Pair, counted, place, same, send
 
-from kato_compat.execute.counting import Counting
-from kato_compat.execute.mapped import MappedStorage
+from kato_compat.mapping.keys import own
 
 # many updates
 
@@ -151,14 +150,9 @@ def test_both_ways_at_once_lose_nothing(pair: Pair, fresh_name: Callable[[], str
 
 def test_sorted_sets_follow_the_counters(pair: Pair, fresh_name: Callable[[], str]) -> None:
     native, _ = pair.open(fresh_name())
-    storage = native.storage
-    assert isinstance(storage, MappedStorage)
-    documents = storage.documents
-    name = f"{native.database.name}:by"
-    one, two, three = (f"{name}{number}".encode() for number in range(3))
-    keys = (documents.docs, documents.meta, storage.index, b"unused")
-    sets = {"frequency": (one, two), "pattern_member_frequency": (three,)}
-    storage._counting = Counting(storage.spec, native.database.name, keys, documents.entry, sets)
+    fields = [("frequency", 1), ("frequency", -1), ("pattern_member_frequency", 1)]
+    indexes = [native.create_index([field]) for field in fields]
+    one, two, three = (own(native.database.name, native.name, f"counter:{name}") for name in indexes)
     requests = [UpdateOne({"name": f"k{n % 3}"}, {"$inc": {"frequency": n}}, upsert=True) for n in range(6)]
     native.bulk_write(requests)
     native.update_one({"name": "k1"}, {"$inc": {"frequency": 0, "pattern_member_frequency": -2}})
@@ -166,4 +160,4 @@ def test_sorted_sets_follow_the_counters(pair: Pair, fresh_name: Callable[[], st
     scores = send(native, *[("ZRANGE", each, 0, -1, "WITHSCORES") for each in (one, two, three)])
     expected = [b"k0", b"3", b"k1", b"5", b"k2", b"1000000007"]
     assert scores == [expected, expected, [b"k1", b"-2"]]
-    send(native, ("DEL", one, two, three))
+    assert [each["name"] for each in native.find().sort("frequency", -1).limit(2)] == ["k2", "k1"]
