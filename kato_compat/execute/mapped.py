@@ -17,7 +17,7 @@ from kato_compat.execute.placing import PlacingStorage, keys_of
 from kato_compat.execute.storage import Access, Change, Outcome, Stored
 from kato_compat.execute.union import BATCH
 from kato_compat.ir.requests import Flow, Pipeline
-from kato_compat.ir.transact import transact
+from kato_compat.ir.transact import Check, transact
 from kato_compat.mapping.index import ID_INDEX, Index, duplicate_key
 from kato_compat.mapping.keys import kato, own
 from kato_compat.mapping.spec import CollectionSpec, Keys, Members, Singleton
@@ -168,13 +168,16 @@ class MappedStorage(PlacingStorage):
             (members,) = yield Pipeline((("ZRANGE", self.index, 0, BATCH - 1),))
             if not members:
                 break
-            commands = [command for member in members for command in self.removal(member.decode(), definitions)]
+            keys = [member.decode() for member in members]
+            # Each is counted by the one writer that removes it: where one is gone meanwhile, they are read again.
+            checks = [Check(("ZSCORE", self.index, key.encode()), (score(key),)) for key in keys]
+            commands = [command for key in keys for command in self.removal(key, definitions)]
             commands.extend(
-                ("DEL", *[kato(self.kb_id, *parts, member.decode()) for member in members])
-                for parts in self.spec.companions
+                ("DEL", *[kato(self.kb_id, *parts, key) for key in keys]) for parts in self.spec.companions
             )
-            yield Pipeline((transact([], commands),))
-            removed += len(members)
+            (reply,) = yield Pipeline((transact(checks, commands),))
+            if reply == 0:
+                removed += len(members)
         return removed
 
 

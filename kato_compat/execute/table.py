@@ -402,11 +402,9 @@ class TableStorage(MappedStorage):
             statement = self.statement((), None)
             rows = yield Select(statement.text, statement.parameters)
             names = [row[0] for row in rows]
+            removed = 0
             for start in range(0, len(names), BATCH):
-                commands = [
-                    command for name in names[start : start + BATCH] for command in self.removal(name, definitions)
-                ]
-                yield Pipeline((transact([], commands), pending.renew()))
+                removed += yield from self._remove(names[start : start + BATCH], definitions)
             if names:
                 drop = join(
                     f"ALTER TABLE {self.warehouse.table(pending.source).text} DROP PARTITION %s",
@@ -418,4 +416,26 @@ class TableStorage(MappedStorage):
                 yield Pipeline((("ZREM", pending.gone, *marks), pending.renew()))
         finally:
             yield from pending.release(token)
-        return len(names)
+        return removed
+
+    def _remove(self, names: Sequence[str], definitions: Definitions) -> Flow[int]:
+        """Remove those of `names` that have a row still, each counted by the one writer that removes it; how many."""
+        pending = self.pending
+        encoded = [name.encode() for name in names]
+        while True:
+            asked: tuple[Command, ...] = (("ZMSCORE", pending.gone, *encoded), ("HMGET", pending.pending, *encoded))
+            marks, rows, _ = yield Pipeline((*asked, pending.renew()))
+            checks: list[Check] = []
+            commands: list[Command] = []
+            removed = 0
+            for name, key, mark, row in zip(names, encoded, marks, rows, strict=True):
+                if row is None and mark is not None:
+                    continue
+                if row is None:
+                    checks.append(Check(("ZSCORE", pending.gone, key), (None,)))
+                checks.append(Check(("HEXISTS", pending.pending, key), (int(row is not None),)))
+                commands.extend(self.removal(name, definitions))
+                removed += 1
+            (reply,) = yield Pipeline((transact(checks, commands),))
+            if reply == 0:
+                return removed

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,32 +20,6 @@ from kato_compat import Collection, MongoClient
 _WORKERS: Final = 6
 _JOBS: Final = 30
 _PROCESSES: Final = 2
-
-
-@pytest.fixture(scope="module")
-def clients(embedded_path: Path) -> Iterator[dict[str, MongoClient]]:
-    """Clients of memory, and of the engines with either layout of symbol statistics."""
-    found = {
-        "memory": MongoClient("memory://"),
-        "counters": MongoClient(f"embedded://{embedded_path}"),
-        "hashes": MongoClient(f"embedded://{embedded_path}", layout="hashes"),
-    }
-    yield found
-    for client in found.values():
-        client.close()
-
-
-@pytest.fixture(params=["memory", *SHAPES])
-def raced(
-    request: pytest.FixtureRequest, clients: dict[str, MongoClient], fresh_name: Callable[[], str]
-) -> Iterator[tuple[Collection, Shape]]:
-    """An empty collection, and the shape of its documents: schema-less on each store, and mapped ones."""
-    memory = request.param == "memory"
-    shape = SHAPES["plain" if memory else request.param]
-    client = clients["memory" if memory else shape.layout]
-    name = fresh_name()
-    yield client[name][shape.collection], shape
-    client.drop_database(name)
 
 
 def _filled(collection: Collection, shape: Shape, count: int) -> None:
