@@ -172,9 +172,7 @@ class MappedStorage(PlacingStorage):
             # Each is counted by the one writer that removes it: where one is gone meanwhile, they are read again.
             checks = [Check(("ZSCORE", self.index, key.encode()), (score(key),)) for key in keys]
             commands = [command for key in keys for command in self.removal(key, definitions)]
-            commands.extend(
-                ("DEL", *[kato(self.kb_id, *parts, key) for key in keys]) for parts in self.spec.companions
-            )
+            commands.extend(("DEL", *[kato(self.kb_id, *parts, key) for key in keys]) for parts in self.spec.companions)
             (reply,) = yield Pipeline((transact(checks, commands),))
             if reply == 0:
                 removed += len(members)

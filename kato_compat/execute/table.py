@@ -44,11 +44,15 @@ _TABLE: Final = "table"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Where a document's row was found, its pending form if it has one, and the mark of a deletion if it has one."""
+    """Where a document's row was found, its pending form if it has one, and the marks that it had before it was read.
+
+    `gone` is that of a deletion, `replaced` says when the row took another one's place.
+    """
 
     place: str
     value: bytes | None
     gone: bytes | None
+    replaced: int | None = None
 
 
 #: The row of a document that is in ClickHouse and nowhere else.
@@ -198,9 +202,10 @@ class TableStorage(MappedStorage):
             ("HMGET", self.pending.pending, *encoded),
             ("HMGET", self.pending.moving, *encoded),
             ("ZMSCORE", self.pending.gone, *encoded),
+            *((("ZMSCORE", self.pending.replaced, *encoded),) if writes else ()),
         )
         # What waits is read first: what it says of a row is no older than the row's counters.
-        raws, (waiting, moving, gone), _ = yield from between(extra, self.raws(keys, asked))
+        raws, (waiting, moving, gone, *replaced), _ = yield from between(extra, self.raws(keys, asked))
         rows: dict[str, tuple[Row, Sequence[Any]]] = {}
         unknown: list[str] = []
         for position, key in enumerate(keys):
@@ -229,8 +234,10 @@ class TableStorage(MappedStorage):
             there, columns, [rows[key][1] for key in there], {name: raws[name] for name in redis}, identified, writes
         )
         if writes:
+            times = dict(zip(keys, *replaced, strict=True))
             for key, stored in zip(there, documents, strict=True):
-                stored.version = replace(stored.version, row=rows[key][0])
+                time = None if times[key] is None else int(float(times[key]))
+                stored.version = replace(stored.version, row=replace(rows[key][0], replaced=time))
         by_key = dict(zip(there, documents, strict=True))
         return [by_key.get(key) for key in keys]
 
@@ -335,8 +342,12 @@ class TableStorage(MappedStorage):
         row: Row = version.row
         waiting = row.value if row.place == _PENDING else None
         checks.append(Check(("HGET", self.pending.pending, key), (waiting,)))
+        if row.place == _MOVING:
+            checks.append(Check(("HGET", self.pending.moving, key), (row.value,)))
         if row.place == _TABLE:
             checks.append(Check(("ZSCORE", self.pending.gone, key), (None,)))
+            # Another row may have come to ClickHouse since, by way of the pending ones.
+            checks.append(Check(("ZSCORE", self.pending.replaced, key), (row.replaced,)))
         return checks
 
     def changes(self, version: Version, before: Document, after: Document, definitions: Definitions) -> list[Command]:
