@@ -204,7 +204,7 @@ class _Block:
             each if isinstance(each, Express) else each.predicate for each in requests if isinstance(each, _FILTERED)
         ]
         try:
-            found = iter((yield from self._storage.prefetch(wanted)))
+            found = iter((yield from self._storage.prefetch(wanted)) if wanted else ())
         except OperationFailure as error:
             if "redisError" in (error.details or {}) or "clickhouseCode" in (error.details or {}):
                 raise

@@ -124,6 +124,9 @@ class PlacingStorage(KeyedStorage):
             version = None if change.before is None else change.before.version
             name = version.key if isinstance(version, Version) else key
             if name is None or name in seen:
+                if change.before is None and change.after is not None:
+                    # One with the same key that comes behind it must not be made before it.
+                    seen.update(keys_of(change.after.get(self.spec.key)))
                 continue
             seen.add(name)
             if isinstance(version, Version) and change.before is not None:

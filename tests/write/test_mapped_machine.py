@@ -364,6 +364,7 @@ def test_twenty_thousand_steps_are_as_in_memory(machine: type[MappedBase]) -> No
             stateful_step_count=50,
             database=None,
             deadline=None,
+            phases=[Phase.generate],
             suppress_health_check=_CHECKS,
         ),
     )
