@@ -297,9 +297,15 @@ class MappedBase(RuleBasedStateMachine):
             self._all(lambda base: base.learn_pattern(pattern, emotives, metadata))
 
     def _single(self) -> bool:
-        """Whether each name is that of one document: of several any may be the one that is learned."""
+        """Whether each name is that of one document, and its `_id` no other's (see differences.md, `_id`).
+
+        Of several documents of one name any may be the one that is learned.
+        """
         return all(
-            self._count(collection, {"name": name}) <= 1 for collection, names in _NAMES.items() for name in names
+            self._count(collection, {"name": name}) <= 1
+            and not self._count(collection, {"_id": _SPECS[collection].identify(name), "name": {"$ne": name}})
+            for collection, names in _NAMES.items()
+            for name in names
         )
 
     @rule(name=st.sampled_from(_NAMES["patterns_kb"]))
