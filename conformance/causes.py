@@ -1,5 +1,6 @@
 """How known faults of other implementations are recognised: from a document and the query, or from both answers."""
 
+import operator
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeAlias
 
@@ -317,3 +318,31 @@ def upsert(query: Any, ours: Any, theirs: Any) -> bool:
 def sets(query: Any) -> Iterator[Any]:
     for item in under(query, "$addToSet"):
         yield from item.values() if isinstance(item, dict) else ()
+
+
+def densified(query: Any, ours: Any, theirs: Any) -> bool:
+    """The bounds of a `$densify` were not filled."""
+    return uses(query, "$densify") and len(theirs) < len(ours) and all(row in ours for row in theirs)
+
+
+def unfilled(query: Any, ours: Any, theirs: Any) -> bool:
+    """A field that `$fill` could not fill is null, and missing there."""
+    return (
+        uses(query, "$fill")
+        and _same_number(ours, theirs)
+        and all(
+            {name: value for name, value in row.items() if value is not None or name in other} == other
+            for row, other in _rows(ours, theirs)
+        )
+    )
+
+
+def partitions(query: Any, ours: Any, theirs: Any) -> bool:
+    """The same documents, in another order of partitions."""
+    if not (uses(query, "$setWindowFields", "$fill", "$densify") and isinstance(theirs, list)):
+        return False
+    key = operator.itemgetter("_id")
+    rows = [row for each in (ours, theirs) for row in each]
+    if len(ours) != len(theirs) or not all(type(row) is dict and type(row.get("_id")) is int for row in rows):
+        return False
+    return equal(sorted(ours, key=key), sorted(theirs, key=key), Mode.TOLERANT)

@@ -40,7 +40,6 @@ _WITH_PATTERN: Final = (
 )
 _BATCH: Final = 500
 #: The counters of a symbol of which nothing is left, where its document has other fields to keep.
-_NO: Final = {"frequency": 0, "pattern_member_frequency": 0}
 #: The collections that learning writes.
 COLLECTIONS: Final = ("patterns_kb", "symbols_kb", "metadata")
 
@@ -215,8 +214,8 @@ class Learner:
             yield from self._forget_beside(each, times * counts[symbol], taken)
         return True
 
-    def _forget_beside(self, stored: Stored, frequency: int, taken: Entry) -> Flow[Document]:
-        return (yield from swap(self.symbols, stored, lambda each: without(each, frequency, taken) or {**each, **_NO}))
+    def _forget_beside(self, stored: Stored, frequency: int, taken: Entry) -> Flow[None]:
+        yield from swap(self.symbols, stored, lambda each: without(each, frequency, taken))
 
     def clear(self, others: Sequence[Storage]) -> Flow[None]:
         """Remove everything that was learned, and the documents of `others`; indexes stay."""
@@ -292,15 +291,15 @@ def find_beside(storage: MappedStorage, names: Sequence[str]) -> Flow[dict[str, 
     return found
 
 
-def swap(storage: Storage, stored: Stored, change: Any) -> Flow[Document]:
-    """Change a stored document by compare-and-swap until it succeeds; the document after.
+def swap(storage: Storage, stored: Stored, change: Any) -> Flow[Any]:
+    """Change a stored document by compare-and-swap until it succeeds; the document after, None for one removed.
 
     A document that is gone meanwhile stays gone.
     """
     attempt = 0
     current: Stored | None = stored
     while current is not None:
-        after: Document = change(current.document)
+        after: Document | None = change(current.document)
         (outcome,) = yield from storage.write((Change(current, after),))
         if outcome is Outcome.DONE:
             return after
@@ -309,7 +308,7 @@ def swap(storage: Storage, stored: Stored, change: Any) -> Flow[Document]:
         attempt += 1
         yield from pause(attempt)
         current = yield from storage.again(current)
-    return change(stored.document)  # type: ignore[no-any-return]
+    return change(stored.document)
 
 
 def _json(value: Any) -> str:

@@ -186,7 +186,9 @@ class WritesBase(RuleBasedStateMachine):
         self, condition: Document, update: Document, fields: Document, kind: str, direction: int, after: bool
     ) -> None:
         def change(document: Document) -> Document:
-            return updated(document, update) if kind == "update" else {"_id": document.get("_id"), **copy.deepcopy(fields)}
+            return (
+                updated(document, update) if kind == "update" else {"_id": document.get("_id"), **copy.deepcopy(fields)}
+            )
 
         if kind != "delete" and not self._allowed(condition, change, False, False):
             return
