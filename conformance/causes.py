@@ -1,6 +1,5 @@
 """How known faults of other implementations are recognised: from a document and the query, or from both answers."""
 
-import operator
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeAlias
 
@@ -321,8 +320,8 @@ def sets(query: Any) -> Iterator[Any]:
 
 
 def densified(query: Any, ours: Any, theirs: Any) -> bool:
-    """The bounds of a `$densify` were not filled."""
-    return uses(query, "$densify") and len(theirs) < len(ours) and all(row in ours for row in theirs)
+    """The bounds of a `$densify` were not filled, or not in order."""
+    return uses(query, "$densify") and len(theirs) <= len(ours) and all(row in ours for row in theirs)
 
 
 def unfilled(query: Any, ours: Any, theirs: Any) -> bool:
@@ -339,10 +338,24 @@ def unfilled(query: Any, ours: Any, theirs: Any) -> bool:
 
 def partitions(query: Any, ours: Any, theirs: Any) -> bool:
     """The same documents, in another order of partitions."""
-    if not (uses(query, "$setWindowFields", "$fill", "$densify") and isinstance(theirs, list)):
+    return uses(query, "$setWindowFields", "$fill", "$densify") and _reordered(ours, theirs)
+
+
+def buckets(query: Any, ours: Any, theirs: Any) -> bool:
+    """The same buckets, the default one in another place."""
+    named = [each for each in under(query, "$bucket") if isinstance(each, dict) and "default" in each]
+    return bool(named) and _reordered(ours, theirs, (int, str, float))
+
+
+def _reordered(ours: Any, theirs: Any, kinds: tuple[type, ...] = (int,)) -> bool:
+    """The same documents in another order; each has an `_id` of its own, of one of `kinds`."""
+    if not isinstance(theirs, list):
         return False
-    key = operator.itemgetter("_id")
     rows = [row for each in (ours, theirs) for row in each]
-    if len(ours) != len(theirs) or not all(type(row) is dict and type(row.get("_id")) is int for row in rows):
+    if len(ours) != len(theirs) or not all(type(row) is dict and isinstance(row.get("_id"), kinds) for row in rows):
         return False
+
+    def key(row: Any) -> str:
+        return repr(row["_id"])
+
     return equal(sorted(ours, key=key), sorted(theirs, key=key), Mode.TOLERANT)

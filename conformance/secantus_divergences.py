@@ -10,7 +10,8 @@ REFUSALS: Final = (
         "not built",
         "SecantusDB does not know the operator.",
         "OperationFailure",
-        r"unknown top level operator: \$(sampleRate|alwaysTrue|alwaysFalse)|(Unknown|Unrecognized) expression|unsupported function",
+        r"unknown top level operator: \$(sampleRate|alwaysTrue|alwaysFalse)"
+        r"|(Unknown|Unrecognized) expression|unsupported (function|.group accumulator)",
         unbuilt=True,
     ),
     Refusal("crashes", "SecantusDB failed by itself.", "OperationFailure", "internal server error", unbuilt=True),
@@ -18,8 +19,8 @@ REFUSALS: Final = (
         "constants as arrays",
         "A constant input of an accumulator is a value like any other.",
         "OperationFailure",
-        "Input must be an array",
-        ("$firstN", "$lastN", "$maxN", "$minN"),
+        "(Input|argument) must be an array",
+        ("$firstN", "$lastN", "$maxN", "$minN", "$first", "$last"),
     ),
     Refusal("$zip of null", "A null among the inputs gives null.", "OperationFailure", "non-array .*: None", ("$zip",)),
 )
@@ -47,7 +48,12 @@ SILENCES: Final = (
     Silence("$mod by zero", "The divisor is not zero.", (2,), ("$mod",)),
 )
 RELATIONS: Final = (
-    Relation("$densify of nothing", "Bounds are filled where no document has the field.", causes.densified),
+    Relation(
+        "$densify",
+        "Bounds are filled where no document has the field, and behind what is below them.",
+        causes.densified,
+    ),
+    Relation("the default bucket", "Buckets come in order, the default one among them.", causes.buckets),
     Relation("the order of partitions", "Partitions come in order.", causes.partitions),
     Relation("$fill of nothing", "What cannot be filled is null.", causes.unfilled),
     Relation("$count of nothing", "$count of no documents gives no document.", causes.count_of_nothing),

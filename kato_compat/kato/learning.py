@@ -155,7 +155,10 @@ class Learner:
                 yield from self._count_beside(beside.symbols[symbol], count, new, lesson.entry)
 
     def _count_beside(self, stored: Stored, count: int, new: bool, emotives: Entry | None) -> Flow[Document]:
-        return (yield from swap(self.symbols, stored, lambda document: counted(document, count, new, emotives)))
+        after: Document = yield from swap(
+            self.symbols, stored, lambda document: counted(document, count, new, emotives)
+        )
+        return after
 
     # forgetting
 
@@ -179,6 +182,8 @@ class Learner:
         times = times_of(stored.document)
         taken = emotives_of(stored.document)
         outside = yield from find_beside(self.symbols, list(counts))
+        for symbol, each in outside.items():
+            without(each.document, times * counts[symbol], taken)  # an error comes before anything is removed
         mapped = isinstance(stored.version, Version)
         if not mapped:
             (outcome,) = yield from self.patterns.write((Change(stored, None),))

@@ -126,3 +126,14 @@ def test_learning_in_memory_sees_what_others_removed_after_a_lesson_that_changed
         knowledge.patterns_kb.delete_many({})
         assert knowledge.learn_pattern(PATTERN) is True
         assert knowledge.symbols_kb.count_documents({}) == 2
+
+
+def test_a_symbol_that_cannot_be_counted_down_keeps_the_pattern(client: MongoClient, kb_id: str) -> None:
+    knowledge = KnowledgeBase(client, kb_id)
+    knowledge.learn_pattern(PATTERN)
+    knowledge.symbols_kb.update_one({"name": "b"}, {"$set": {"frequency": None}})
+    before = contents(knowledge)
+    with pytest.raises(OperationFailure) as error:
+        knowledge.forget_pattern(NAME)
+    assert error.value.code == 14
+    assert contents(knowledge) == before
