@@ -40,7 +40,7 @@ DIFFERS: Final = {
 }
 CASES: Final = [case for case in load() if case.file != "refused"]
 Documents = list[dict[str, Any]]
-#: Stages whose answers are not one: random ones, reports on the store, and writes, which have cases; `$facet` holds others.
+#: Stages whose answers are not one: random ones, reports on the store, and writes, which have cases; and `$facet`.
 _UNCOMPARED: Final = (*RANDOM_STAGES, *REPORTING, *WRITING, "$facet")
 
 #: What generated comparisons gave, by kind: tests of this file fill it, the last one reads it.
