@@ -317,3 +317,45 @@ def upsert(query: Any, ours: Any, theirs: Any) -> bool:
 def sets(query: Any) -> Iterator[Any]:
     for item in under(query, "$addToSet"):
         yield from item.values() if isinstance(item, dict) else ()
+
+
+def densified(query: Any, ours: Any, theirs: Any) -> bool:
+    """The bounds of a `$densify` were not filled, or not in order."""
+    return uses(query, "$densify") and len(theirs) <= len(ours) and all(row in ours for row in theirs)
+
+
+def unfilled(query: Any, ours: Any, theirs: Any) -> bool:
+    """A field that `$fill` could not fill is null, and missing there."""
+    return (
+        uses(query, "$fill")
+        and _same_number(ours, theirs)
+        and all(
+            {name: value for name, value in row.items() if value is not None or name in other} == other
+            for row, other in _rows(ours, theirs)
+        )
+    )
+
+
+def partitions(query: Any, ours: Any, theirs: Any) -> bool:
+    """The same documents, in another order of partitions."""
+    return uses(query, "$setWindowFields", "$fill", "$densify") and _reordered(ours, theirs)
+
+
+def buckets(query: Any, ours: Any, theirs: Any) -> bool:
+    """The same buckets, the default one in another place."""
+    named = [each for each in under(query, "$bucket") if isinstance(each, dict) and "default" in each]
+    return bool(named) and _reordered(ours, theirs, (int, str, float))
+
+
+def _reordered(ours: Any, theirs: Any, kinds: tuple[type, ...] = (int,)) -> bool:
+    """The same documents in another order; each has an `_id` of its own, of one of `kinds`."""
+    if not isinstance(theirs, list):
+        return False
+    rows = [row for each in (ours, theirs) for row in each]
+    if len(ours) != len(theirs) or not all(type(row) is dict and isinstance(row.get("_id"), kinds) for row in rows):
+        return False
+
+    def key(row: Any) -> str:
+        return repr(row["_id"])
+
+    return equal(sorted(ours, key=key), sorted(theirs, key=key), Mode.TOLERANT)

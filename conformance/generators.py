@@ -101,7 +101,8 @@ def patterns(draw: st.DrawFn) -> dict[str, Any]:
             document[field] = draw(strategy)
     if draw(st.integers(0, 9)) == 0:
         document[draw(st.sampled_from(("length", "pattern_data", "frequency", "extra")))] = draw(values)
-    return document
+    # In the order of the mapping: a mapped document knows no other.
+    return {name: document[name] for name in ("_id", "name", *PATTERNS.fields, "extra") if name in document}
 
 
 @st.composite

@@ -10,10 +10,18 @@ REFUSALS: Final = (
         "not built",
         "SecantusDB does not know the operator.",
         "OperationFailure",
-        r"unknown top level operator: \$(sampleRate|alwaysTrue|alwaysFalse)|Unknown expression",
+        r"unknown top level operator: \$(sampleRate|alwaysTrue|alwaysFalse)"
+        r"|(Unknown|Unrecognized) expression|unsupported (function|.group accumulator)",
         unbuilt=True,
     ),
     Refusal("crashes", "SecantusDB failed by itself.", "OperationFailure", "internal server error", unbuilt=True),
+    Refusal(
+        "constants as arrays",
+        "A constant input of an accumulator is a value like any other.",
+        "OperationFailure",
+        "(Input|argument) must be an array",
+        ("$firstN", "$lastN", "$maxN", "$minN", "$first", "$last"),
+    ),
     Refusal("$zip of null", "A null among the inputs gives null.", "OperationFailure", "non-array .*: None", ("$zip",)),
 )
 SILENCES: Final = (
@@ -24,9 +32,30 @@ SILENCES: Final = (
     Silence("parallel arrays", "A sort by two fields that are arrays is an error.", (2,), ("sort", "$sort")),
     Silence("nothing to combine", "$and, $or and $nor take one condition or more.", (2,), ("$and", "$or", "$nor")),
     Silence("$alwaysTrue", "The operand is 1.", (9,), ("$alwaysTrue", "$alwaysFalse")),
+    Silence(
+        "windows",
+        "Bounds are in order, those of a range need one sort, and functions their order.",
+        (5339900, 5339901, 5339902, 5339904, 5371602, 5429414, 5429513, 5687301, 605001),
+        ("$setWindowFields",),
+    ),
+    Silence(
+        "names twice", "A path is given once.", (31249, 31250, 40176), ("$unset", "$project", "$addFields", "$set")
+    ),
+    Silence("unary accumulators", "An array is one operand too many.", (40237,), ("$bucket", "$bucketAuto", "$group")),
+    Silence(
+        "$replaceAll", "Operands are strings or null.", (10503900, 10503901, 10503902), ("$replaceAll", "$replaceOne")
+    ),
     Silence("$mod by zero", "The divisor is not zero.", (2,), ("$mod",)),
 )
 RELATIONS: Final = (
+    Relation(
+        "$densify",
+        "Bounds are filled where no document has the field, and behind what is below them.",
+        causes.densified,
+    ),
+    Relation("the default bucket", "Buckets come in order, the default one among them.", causes.buckets),
+    Relation("the order of partitions", "Partitions come in order.", causes.partitions),
+    Relation("$fill of nothing", "What cannot be filled is null.", causes.unfilled),
     Relation("$count of nothing", "$count of no documents gives no document.", causes.count_of_nothing),
 )
 CAUSES: Final = (
@@ -36,5 +65,6 @@ CAUSES: Final = (
         lambda document, query: "key" in query and isinstance(document.get(query["key"].partition(".")[0]), list),
     ),
     Cause("paths in a sort", "Elements that are no documents have null below them.", causes.sort_path),
+    Cause("computed documents", "$set goes into every element of an array.", causes.computed_below, fails=True),
     Cause("paths in expressions", "A path through an array gathers.", causes.expression_path, fails=True),
 )

@@ -18,7 +18,7 @@ from conformance.differential import Oracle, Verdict, asking, compare
 from conformance.factories import Factory, memory
 from conformance.format import Mode
 from conformance.generators import documents, filters, sorts
-from conformance.grammar import expressions, typed_documents
+from conformance.grammar import RANDOM_STAGES, REPORTING, WRITING, expressions, pipelines, typed_documents
 from conformance.mutants import altered, shortened, wrong
 from conformance.plain import plain_documents, plain_filters, plain_finds, plain_pipelines, plain_updates
 from conformance.profile import examples
@@ -40,6 +40,8 @@ DIFFERS: Final = {
 }
 CASES: Final = [case for case in load() if case.file != "refused"]
 Documents = list[dict[str, Any]]
+#: Stages whose answers are not one: random ones, reports on the store, and writes, which have cases; and `$facet`.
+_UNCOMPARED: Final = (*RANDOM_STAGES, *REPORTING, *WRITING, "$facet")
 
 #: What generated comparisons gave, by kind: tests of this file fill it, the last one reads it.
 _SEEN: Final[dict[str, Counter[str]]] = {}
@@ -89,14 +91,21 @@ def _answer(case: Case, factory: Factory) -> tuple[str, Any]:
         factory.teardown(collection)
 
 
-def _check(oracle: Oracle, name: str, rows: Documents, method: str, arguments: dict[str, Any]) -> None:
-    compared = compare(oracle, rows, method, arguments)
+def _check(
+    oracle: Oracle,
+    name: str,
+    rows: Documents,
+    method: str,
+    arguments: dict[str, Any],
+    others: dict[str, Documents] | None = None,
+) -> None:
+    compared = compare(oracle, rows, method, arguments, others)
     note(repr(compared))
     assert compared.verdict is not Verdict.WRONG, f"not on the list: {compared!r}"
     seen = _SEEN.setdefault(name, Counter())
     seen[compared.verdict.value] += 1
     if compared.verdict is not Verdict.UNANSWERED:
-        mutant = compare(oracle, rows, method, arguments, ask=wrong(altered if seen.total() % 2 else shortened))
+        mutant = compare(oracle, rows, method, arguments, others, ask=wrong(altered if seen.total() % 2 else shortened))
         seen["found"] += mutant.verdict is Verdict.WRONG
 
 
@@ -119,6 +128,14 @@ def test_aggregate(oracle: Oracle, rows: Documents, pipeline: list[Any]) -> None
     _check(oracle, "aggregate", rows, "aggregate", {"pipeline": pipeline})
 
 
+@pytest.mark.xfail(raises=AssertionError, reason="the list does not have every divergence of $lookup and others yet")
+@given(rows=typed_documents(), other=typed_documents(), pipeline=pipelines(1, _UNCOMPARED))
+@examples(300)
+def test_stages(oracle: Oracle, rows: Documents, other: Documents, pipeline: list[Any]) -> None:
+    """Every stage that has one right answer; those of expressions inside are `test_expressions`'."""
+    _check(oracle, "stages", rows, "aggregate", {"pipeline": pipeline}, {"other": other})
+
+
 @given(rows=plain_documents(), condition=plain_filters, update=plain_updates, many=st.booleans())
 @examples(150)
 def test_update(oracle: Oracle, rows: Documents, condition: dict[str, Any], update: dict[str, Any], many: bool) -> None:
@@ -139,9 +156,11 @@ def test_expressions(oracle: Oracle, rows: Documents, expression: dict[str, Any]
 
 def test_wrong_answers_to_generated_questions_are_found() -> None:
     """Most generated questions are answered alike, and would fail if our answer were wrong."""
-    if len(_SEEN) < 7:
+    if len(_SEEN.keys() - {"stages"}) < 7:
         pytest.skip("runs after the comparisons of generated questions")
     for name, seen in _SEEN.items():
+        if name == "stages":
+            continue  # the list is not complete
         answered = seen["agrees"] + seen["excused"]
         assert answered >= 0.85 * (answered + seen["unanswered"]), name
         assert seen["found"] >= 0.95 * answered, name

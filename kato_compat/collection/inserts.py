@@ -93,13 +93,14 @@ class Inserts(Namespace):
     def _insertion(self, document: Any, *, alone: bool = False) -> Insert | OperationFailure:
         """The request to insert `document`, or why it cannot be: the server answers for each when its turn comes.
 
-        Raises 10334 for one that the server would not even read; `DocumentTooLarge` for one that pymongo does not
-        send: such a one `alone`, and any beyond 16 MiB where the write is unacknowledged.
+        Raises 10334 for one that the server would not even read, and 15 for one nested too deep; `DocumentTooLarge`
+        for one that pymongo does not send: such a one `alone`, and any beyond 16 MiB where the write is
+        unacknowledged.
         """
         try:
             return Insert(*self._prepared(document))
         except OperationFailure as error:
-            if error.code == 10334 and not alone:
+            if error.code in (10334, 15) and not alone:
                 raise
             if error.code == 10334 or (error.code == 2 and not self._acknowledged):
                 raise DocumentTooLarge(f"BSON document too large: {(error.details or {}).get('errmsg')}") from error

@@ -193,7 +193,7 @@ class _Block:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
         self._overlay = _Overlay()
-        self._changes: list[tuple[Stored | None, Document | None, bool, Stored | None, bytes | None]] = []
+        self._changes: list[tuple[Stored | None, Document | None, bool, Stored | None, bytes | None, bool]] = []
         self._owners: list[int] = []
         self._results: list[Result] = []
 
@@ -203,7 +203,7 @@ class _Block:
             each if isinstance(each, Express) else each.predicate for each in requests if isinstance(each, _FILTERED)
         ]
         try:
-            found = iter((yield from self._storage.prefetch(wanted)))
+            found = iter((yield from self._storage.prefetch(wanted)) if wanted else ())
         except OperationFailure as error:
             if "redisError" in (error.details or {}) or "clickhouseCode" in (error.details or {}):
                 raise
@@ -234,10 +234,10 @@ class _Block:
     def _encoded(self) -> list[Change]:
         """The changes with the BSON of their documents, up to the first document that is too large to store."""
         encoded = iter(
-            encode_all([after for _, after, _, _, data in self._changes if data is None and after is not None])
+            encode_all([after for _, after, _, _, data, _ in self._changes if data is None and after is not None])
         )
         changes: list[Change] = []
-        for before, after, generated, foreseen, data in self._changes:
+        for before, after, generated, foreseen, data, claims in self._changes:
             if data is None and after is not None:
                 data = next(encoded)
                 if len(data) > MAX_DOCUMENT:
@@ -245,7 +245,7 @@ class _Block:
                     place = len(changes)
                     del self._results[self._owners[place] :], self._owners[place:]
                     break
-            changes.append(Change(before, after, generated, foreseen, data))
+            changes.append(Change(before, after, generated, foreseen, data, claims))
         return changes
 
     def _express(self, request: Express, candidates: Sequence[Stored]) -> bool:
@@ -311,7 +311,7 @@ class _Block:
                 else:
                     document, generated = upserted(self._storage, request)
                     result = Written(upserted=document["_id"], inserted=True, after=document)
-                    changed = self._change(None, document, generated)
+                    changed = self._change(None, document, generated, claims=True)
             case Insert(document, generated, data):
                 result = Outcome.DONE
                 changed = self._change(None, document, generated, data)
@@ -336,7 +336,12 @@ class _Block:
         return Written(1, 1, None, False, before, after), self._change(stored, after)
 
     def _change(
-        self, before: Stored | None, after: Document | None, generated: bool = False, data: bytes | None = None
+        self,
+        before: Stored | None,
+        after: Document | None,
+        generated: bool = False,
+        data: bytes | None = None,
+        claims: bool = False,
     ) -> bool:
         foreseen = stored = None if after is None else self._storage.foresee(before, after)
         if before is not None:
@@ -347,7 +352,7 @@ class _Block:
                 return False  # the `_id` is taken by a document of this very block
         if foreseen is None and after is not None:
             stored = Stored(key, None, after)
-        self._changes.append((before, after, generated, foreseen, data))
+        self._changes.append((before, after, generated, foreseen, data, claims))
         self._owners.append(len(self._results))
         self._overlay.put(key, stored)
         return True

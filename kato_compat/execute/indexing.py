@@ -56,6 +56,10 @@ def create(
         raise
     while True:
         definitions = yield from storage.definitions(reload=True)
+        if index in definitions.indexes:
+            return True  # another one has built it meanwhile
+        if building not in definitions.indexes:
+            raise _dropped(index)
         finished = tuple(index if each == building else each for each in definitions.indexes)
         if (yield from storage.define(definitions, finished)):
             return True
@@ -126,7 +130,7 @@ def _enter(storage: "DocumentStorage", index: Index, batch: list[Stored]) -> Flo
     keys = (storage.docs, storage.meta, storage.index_key(index))
     while True:
         if index not in definitions.indexes:
-            raise fail(276, f"Index build failed: index {index.name!r} was dropped while it was built")
+            raise _dropped(index)
         call = Call(BUILD, keys, (definitions.state or b"", int(index.unique), *arguments))
         (reply,) = yield Pipeline((call,))
         if reply != -1:
@@ -139,6 +143,10 @@ def _enter(storage: "DocumentStorage", index: Index, batch: list[Stored]) -> Flo
         if outcome < 0:
             changed.append(stored)
     return changed
+
+
+def _dropped(index: Index) -> OperationFailure:
+    return fail(276, f"Index build failed: index {index.name!r} was dropped while it was built")
 
 
 def remove_expired(storage: "DocumentStorage", index: Index, now: int) -> Flow[int]:

@@ -18,7 +18,7 @@ from kato_compat.execute.scanning import KeyReader
 from kato_compat.execute.storage import Access, Placement, Plan, Reader, Storage, Stored
 from kato_compat.execute.union import BATCH, MappedPlan, MappedReader
 from kato_compat.ir.predicate import ALWAYS, And, AtPath, Predicate, conjunction
-from kato_compat.ir.requests import Command, Flow, Pipeline, between
+from kato_compat.ir.requests import Argument, Call, Command, Flow, Pipeline, Script, between
 from kato_compat.mapping.field import Raw
 from kato_compat.mapping.index import Index
 from kato_compat.mapping.keys import CATALOGUE, kato, own
@@ -35,6 +35,27 @@ log = logging.getLogger("kato_compat")
 _SCAN_COUNT: Final = 5000
 #: No bound on the documents read by key: more than there can be.
 MOST: Final = 2**53
+_LIST: Final = Script(
+    "list",
+    """
+-- The names in ARGV (each after its score) go into the index KEYS[1], but for those whose document has been deleted
+-- since they were listed. ARGV[1] is 1 if documents are fields of hashes, 0 if they are keys; ARGV[2] how many hashes
+-- or prefixes of keys follow.
+local places = tonumber(ARGV[2])
+for at = 3 + places, #ARGV, 2 do
+  for place = 3, 2 + places do
+    local there
+    if ARGV[1] == '1' then there = redis.call('HEXISTS', ARGV[place], ARGV[at + 1])
+    else there = redis.call('EXISTS', ARGV[place] .. ARGV[at + 1]) end
+    if there == 1 then
+      redis.call('ZADD', KEYS[1], ARGV[at], ARGV[at + 1])
+      break
+    end
+  end
+end
+return 1
+""",
+)
 #: Moves between the two sides that are remembered for readers that began before them.
 MOVES: Final = 100_000
 
@@ -402,10 +423,10 @@ class KeyedStorage(Storage):
             scans = isinstance(self.spec.source, Keys) and self._brand_new is not None
             if not scans or self._brand_new is None or not (yield from self._brand_new(self.kb_id)):
                 members = yield from self._enumerate()
-            commands: list[Command] = []
+            commands: list[Command | Call] = []
             for start in range(0, len(members), BATCH):
                 flat = [part for key in members[start : start + BATCH] for part in (score(key), key.encode())]
-                commands.append(("ZADD", self.index, *flat))
+                commands.append(Call(_LIST, (self.index,), (*self._places(), *flat)))
             commands.append(("HSET", self.documents.meta, b"adopted", len(members)))
             if members:
                 commands.append(("SADD", CATALOGUE, self.documents.entry))
@@ -415,6 +436,16 @@ class KeyedStorage(Storage):
             done = b"%d" % len(members)
         self.built = int(done) or None
         self._adopted = True
+
+    def _places(self) -> tuple[Argument, ...]:
+        """Where the documents are, as `_LIST` takes it."""
+        match self.spec.source:
+            case Members(hashes):
+                return (1, len(hashes), *[kato(self.kb_id, *parts) for parts in hashes])
+            case Keys(templates):
+                return (0, len(templates), *[kato(self.kb_id, *parts) + b":" for parts in templates])
+            case _:
+                raise TypeError(f"{self.spec.name} has no keys to enumerate")
 
     def _enumerate(self) -> Flow[list[str]]:
         """The keys of data that are there, from the hashes' fields or by one SCAN."""

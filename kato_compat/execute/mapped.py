@@ -6,7 +6,7 @@ in one atomic step.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from pymongo.errors import OperationFailure
@@ -18,8 +18,8 @@ from kato_compat.execute.keyed import Version, glob, score
 from kato_compat.execute.placing import PlacingStorage, keys_of
 from kato_compat.execute.storage import Access, Change, Outcome, Stored
 from kato_compat.execute.union import BATCH
-from kato_compat.ir.requests import Command, Flow, Pipeline
-from kato_compat.ir.transact import transact
+from kato_compat.ir.requests import Argument, Command, Flow, Pipeline
+from kato_compat.ir.transact import Check, transact
 from kato_compat.mapping.index import ID_INDEX, Index, duplicate_key
 from kato_compat.mapping.keys import kato, own
 from kato_compat.mapping.spec import CollectionSpec, Keys, Members, Singleton
@@ -28,6 +28,8 @@ from kato_compat.plan.increment import Increment, Recogniser, counters_of
 from kato_compat.plan.scores import counter_of
 from kato_compat.values.document import encode
 
+#: The most words of a command that many were put together in: Lua cannot unpack any number. Even, for pairs.
+_WORDS: Final = 4000
 #: Seconds for which a document side that was found to hold documents is taken to hold some: nothing is tried meanwhile
 #: that must find it empty.
 CROWDED: Final = 1.0
@@ -179,7 +181,7 @@ class MappedStorage(PlacingStorage):
         """Remove every mapped document; how many there were."""
         if isinstance(self.spec.source, Singleton):
             removed = yield from self.mapped_count()
-            yield from self.remove_keys([self.spec.source.key])
+            yield from self.remove_keys((self.spec.source.key,), ())
             return removed
         yield from self.adopt()
         removed = 0
@@ -188,21 +190,37 @@ class MappedStorage(PlacingStorage):
             if not members:
                 break
             keys = [member.decode() for member in members]
-            yield from self.remove_keys(
-                keys, [("DEL", *[kato(self.kb_id, *parts, key) for key in keys]) for parts in self.spec.companions]
-            )
-            removed += len(members)
+            # Each is counted by the one writer that removes it: where one is gone meanwhile, they are read again.
+            checks = [Check(("ZSCORE", self.index, key.encode()), (score(key),)) for key in keys]
+            others: list[Command] = [
+                ("DEL", *[kato(self.kb_id, *parts, key) for key in keys]) for parts in self.spec.companions
+            ]
+            if (yield from self.remove_keys(keys, checks, others)):
+                removed += len(keys)
         return removed
 
-    def remove_keys(self, keys: Sequence[str], others: Sequence[Command] = ()) -> Flow[None]:
-        """Remove the documents of `keys`, whatever they are, in one step with `others`."""
+    def remove_keys(self, keys: Sequence[str], checks: Sequence[Check], others: Sequence[Command] = ()) -> Flow[bool]:
+        """Remove the documents of `keys` in one step with `others`; False if a check fails, and nothing was done."""
         definitions = yield from self.documents.definitions()
         while True:
-            commands = [command for key in keys for command in self.removal(key, definitions)]
-            (reply,) = yield Pipeline((transact([self.defined(definitions)], [*commands, *others]),))
-            if reply == 0:
-                return
+            commands = _together(command for key in keys for command in self.removal(key, definitions))
+            step = transact([self.defined(definitions), *checks], [*commands, *others])
+            (reply,) = yield Pipeline((step,))
+            if reply != 1:
+                return bool(reply == 0)
             definitions = yield from self.documents.definitions(reload=True)
+
+
+def _together(commands: Iterable[Command]) -> list[Command]:
+    """Commands that remove documents, those of a kind on one key as one; in which order they are made is the same."""
+    words: dict[Command, list[Argument]] = {}
+    for command in commands:
+        # DEL names keys, the others (HDEL, ZREM, and ZADD of marks) a key first.
+        head = command[: 1 if command[0] == "DEL" else 2]
+        words.setdefault(head, []).extend(command[len(head) :])
+    return [
+        (*head, *rest[start : start + _WORDS]) for head, rest in words.items() for start in range(0, len(rest), _WORDS)
+    ]
 
 
 __all__ = ["BATCH", "MappedStorage", "Version", "glob", "score"]

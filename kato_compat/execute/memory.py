@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 
 from bson import encode
@@ -72,14 +73,19 @@ class MemoryStore:
 
     def rename(self, source: tuple[str, str], target: tuple[str, str], replace: bool) -> bool:
         """Give the table of `source` the name `target`, in the place of what stood there if `replace`."""
-        with self._lock:
-            there = self._tables.get(target)
-            if there is not None and there.exists and not replace:
-                return False
-            table = self._tables.pop(source, None) or Table()
-            table.exists = True
-            self._tables[target] = table
-            return True
+        while True:
+            table = self.table(*source)
+            # No writer is in the middle of a change that it would end in a collection of another name.
+            with table.lock, self._lock:
+                if self._tables.get(source) is not table:
+                    continue
+                there = self._tables.get(target)
+                if there is not None and there.exists and not replace:
+                    return False
+                del self._tables[source]
+                table.exists = True
+                self._tables[target] = table
+                return True
 
 
 class MemoryReader(Reader):
@@ -132,6 +138,16 @@ class MemoryStorage(Storage):
     def _table(self) -> Table:
         return self._store.table(*self._name)
 
+    @contextmanager
+    def _held(self) -> Iterator[Table]:
+        """The table under its lock, which is this collection's as long as it is held."""
+        while True:
+            table = self._table
+            with table.lock:
+                if self._table is table:
+                    yield table
+                    return
+
     def plan(self, access: Access) -> Plan:
         """See `Storage.plan`: documents pinned by `_id` are read by key, all else is a scan in insertion order."""
         ids = pinned_ids(access.predicate)
@@ -170,8 +186,7 @@ class MemoryStorage(Storage):
     def write(self, changes: Sequence[Change], ordered: bool = True) -> Flow[list[Outcome | OperationFailure]]:
         """See `Storage.write`."""
         outcomes: list[Outcome | OperationFailure] = []
-        table = self._table
-        with table.lock:
+        with self._held() as table:
             for change in changes:
                 outcome = self._apply(table, change)
                 if isinstance(outcome, DuplicateKeyError) and self._sweep(table):
@@ -228,8 +243,7 @@ class MemoryStorage(Storage):
 
     def sweep(self) -> Flow[int]:
         """See `Storage.sweep`."""
-        table = self._table
-        with table.lock:
+        with self._held() as table:
             return self._sweep(table) if table.expiring else 0
         yield  # a flow without requests
 
@@ -274,16 +288,14 @@ class MemoryStorage(Storage):
 
     def create(self) -> Flow[bool]:
         """See `Storage.create`."""
-        table = self._table
-        with table.lock:
+        with self._held() as table:
             existed, table.exists = table.exists, True
         return not existed
         yield  # a flow without requests
 
     def drop(self) -> Flow[bool]:
         """See `Storage.drop`."""
-        table = self._table
-        with table.lock:
+        with self._held() as table:
             existed = table.exists
             table.documents = {}
             table.indexes = [ID_INDEX]
@@ -295,8 +307,7 @@ class MemoryStorage(Storage):
 
     def clear(self) -> Flow[int]:
         """See `Storage.clear`."""
-        table = self._table
-        with table.lock:
+        with self._held() as table:
             count = len(table.documents)
             table.documents = {}
             table.entries = {name: {} for name in table.entries}
@@ -313,8 +324,7 @@ class MemoryStorage(Storage):
 
     def create_index(self, index: Index) -> Flow[bool]:
         """See `Storage.create_index`."""
-        table = self._table
-        with table.lock:
+        with self._held() as table:
             if not is_new(table.indexes, index):
                 return False
             entries: dict[bytes, bytes] = {}
@@ -340,8 +350,7 @@ class MemoryStorage(Storage):
 
     def drop_index(self, name: str) -> Flow[None]:
         """See `Storage.drop_index`."""
-        table = self._table
-        with table.lock:
+        with self._held() as table:
             if name == ID_INDEX.name:
                 raise fail(72, "cannot drop _id index")
             kept = [index for index in table.indexes if index.name != name]

@@ -8,6 +8,7 @@ ClickHouse, and runs before any scan. Keys of a collection (see `mapping.keys.ow
 - ``moving``: the block that a flush is inserting, with its token; after a crash the next flush inserts what is not
   there yet
 - ``gone``: ZSET name -> 0 until the row has been deleted in ClickHouse, then the second it was deleted in
+- ``replaced``: ZSET name -> the microsecond in which a row arrived in ClickHouse where another one had been
 - ``lock``: the flusher's token, with a lease
 
 A row in ``pending`` or ``moving`` stands for whatever ClickHouse holds under that name; a name in ``gone`` has no
@@ -41,11 +42,16 @@ _SEAL: Final = Script(
     "seal",
     """
 -- The rows of the names in ARGV are in ClickHouse: they need not wait in KEYS[1] any longer. Names deleted meanwhile
--- are in it no longer, and their marks in KEYS[2] stay.
+-- are in it no longer, and their marks in KEYS[2] stay. Those of names that had other rows before go to KEYS[3].
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
 for _, name in ipairs(ARGV) do
   if redis.call('HDEL', KEYS[1], name) == 1 then
     local score = redis.call('ZSCORE', KEYS[2], name)
-    if score and tonumber(score) > 0 then redis.call('ZREM', KEYS[2], name) end
+    if score and tonumber(score) > 0 then
+      redis.call('ZREM', KEYS[2], name)
+      redis.call('ZADD', KEYS[3], string.format('%.0f', now), name)
+    end
   end
 end
 return 1
@@ -60,9 +66,33 @@ for i = 3, #ARGV do
   if redis.call('ZSCORE', KEYS[1], ARGV[i]) then redis.call('ZADD', KEYS[1], ARGV[1], ARGV[i]) end
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '(0', ARGV[2])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', string.format('%.0f', ARGV[2] * 1000000))
 return 1
 """,
 )
+
+
+#: Where a row can be found.
+PENDING: Final = "pending"
+MOVING: Final = "moving"
+TABLE: Final = "table"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Where a document's row was found, its pending form if it has one, and the marks that it had before it was read.
+
+    `gone` is that of a deletion, `replaced` says when the row took another one's place.
+    """
+
+    place: str
+    value: bytes | None
+    gone: bytes | None
+    replaced: int | None = None
+
+
+#: The row of a document that is in ClickHouse and nowhere else.
+STORED: Final = Row(TABLE, None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +158,7 @@ class Pending:
         self.pending = own(database, collection, "pending")
         self.moving = own(database, collection, "moving")
         self.gone = own(database, collection, "gone")
+        self.replaced = own(database, collection, "replaced")
         self.lock = own(database, collection, "lock")
 
     def state(self) -> tuple[Command, ...]:
@@ -219,7 +250,7 @@ class Pending:
                 return
             yield from self.delete_rows([name.decode() for name in names])
             now = int(time.time())
-            yield Pipeline((self.renew(), Call(_BURY, (self.gone,), (now, now - MEMORY, *names))))
+            yield Pipeline((self.renew(), Call(_BURY, (self.gone, self.replaced), (now, now - MEMORY, *names))))
 
     def delete_rows(self, names: Sequence[str]) -> Flow[None]:
         """Delete the rows of `names` in ClickHouse."""
@@ -257,7 +288,7 @@ class Pending:
                 yield InsertRows(self.warehouse.database, table, self.columns, fresh, f"{token}:{digest}")
                 inserted += len(fresh)
             yield Pipeline((self.renew(),))
-        yield Pipeline((Call(_SEAL, (self.moving, self.gone), (*held, TOKEN)),))
+        yield Pipeline((Call(_SEAL, (self.moving, self.gone, self.replaced), (*held, TOKEN)),))
         return inserted
 
     def present(self, names: Sequence[str]) -> Flow[set[str]]:

@@ -141,6 +141,9 @@ class PlacingStorage(KeyedStorage):
             version = None if change.before is None else change.before.version
             name = version.key if isinstance(version, Version) else key
             if name is None or name in seen:
+                if change.before is None and change.after is not None:
+                    # One with the same key that comes behind it must not be made before it.
+                    seen.update(keys_of(change.after.get(self.spec.key)))
                 continue
             seen.add(name)
             if isinstance(version, Version) and change.before is not None:
@@ -183,7 +186,7 @@ class PlacingStorage(KeyedStorage):
         if before is None:
             if after is None:
                 raise ValueError("a change needs a document before or after it")
-            return (yield from self._insert(after, change.generated))
+            return (yield from self._insert(after, change.generated, change.claims))
         if isinstance(before.version, Version):
             return (yield from self._until(lambda found: self._from_mapped(before, after, found)))
         return (yield from self._until(lambda found: self._from_documents(before, after, found)))
@@ -287,9 +290,11 @@ class PlacingStorage(KeyedStorage):
         step.commands.extend(self.insertion(key, document, definitions))
         return step
 
-    def _insert(self, document: Document, generated: bool) -> Flow[Outcome | OperationFailure]:
+    def _insert(self, document: Document, generated: bool, claims: bool) -> Flow[Outcome | OperationFailure]:
         made = yield from self._until(lambda found: self._insertion(document, generated, found))
         if generated and isinstance(made, DuplicateKeyError) and _is_of_id(made):
+            if claims:
+                return Outcome.CONFLICT
             # The `_id` of the key is one that another document has by now: this one gets one of its own.
             document["_id"] = ObjectId()
             made = yield from self._until(lambda found: self._insertion(document, generated, found))

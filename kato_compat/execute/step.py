@@ -93,7 +93,7 @@ class Step:
 def put_steps(changes: Sequence[Change], arguments: list[Argument], limit: int) -> int:
     """Add changes to the arguments of `steps.PUT` until they have `limit` bytes; how many were added."""
     size = 0
-    for count, (before, after, _, foreseen, data) in enumerate(changes, 1):
+    for count, (before, after, _, foreseen, data, _) in enumerate(changes, 1):
         if before is None:
             assert after is not None
             version = new_version() if foreseen is None else foreseen.version

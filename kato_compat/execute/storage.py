@@ -125,6 +125,9 @@ class Change(NamedTuple):
     generated: bool = False
     foreseen: Stored | None = None
     data: bytes | None = None
+    #: The document is inserted because a filter found none: a storage whose documents live under a key makes it a
+    #: conflict if another writer has taken that key since, where it would otherwise keep a second document.
+    claims: bool = False
 
 
 class Storage(ABC):

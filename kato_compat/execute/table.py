@@ -6,7 +6,7 @@ MGET; where a filter and an order need Redis fields only, the columns are fetche
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from bson.objectid import ObjectId
@@ -15,7 +15,7 @@ from pymongo.errors import PyMongoError
 from kato_compat.execute.documents import Definitions
 from kato_compat.execute.keyed import MOST
 from kato_compat.execute.mapped import MappedStorage, Version
-from kato_compat.execute.pending import Pending, Warehouse
+from kato_compat.execute.pending import MOVING, PENDING, STORED, TABLE, Pending, Row, Warehouse
 from kato_compat.execute.ranked import RankedReader
 from kato_compat.execute.skipping import KINDS, Skipping, skipped
 from kato_compat.execute.storage import Access, Placement, Plan, Reader, Stored
@@ -47,23 +47,6 @@ _FEW: Final = 200
 _PART: Final = 50
 #: The most rows that are read by name.
 _ROWS: Final = 100_000
-
-_PENDING: Final = "pending"
-_MOVING: Final = "moving"
-_TABLE: Final = "table"
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """Where a document's row was found, its pending form if it has one, and the mark of a deletion if it has one."""
-
-    place: str
-    value: bytes | None
-    gone: bytes | None
-
-
-#: The row of a document that is in ClickHouse and nowhere else.
-_STORED: Final = Row(_TABLE, None, None)
 
 
 class TableStorage(MappedStorage):
@@ -262,16 +245,17 @@ class TableStorage(MappedStorage):
             ("HMGET", self.pending.pending, *encoded),
             ("HMGET", self.pending.moving, *encoded),
             ("ZMSCORE", self.pending.gone, *encoded),
+            *((("ZMSCORE", self.pending.replaced, *encoded),) if writes else ()),
         )
         # What waits is read first: what it says of a row is no older than the row's counters.
-        raws, (waiting, moving, gone), _ = yield from between(extra, self.raws(keys, asked))
+        raws, (waiting, moving, gone, *replaced), _ = yield from between(extra, self.raws(keys, asked))
         rows: dict[str, tuple[Row, Sequence[Any]]] = {}
         unknown: list[str] = []
         for position, key in enumerate(keys):
             mark = None if gone[position] is None else b"%d" % int(float(gone[position]))
-            value, place = waiting[position], _PENDING
+            value, place = waiting[position], PENDING
             if value is None:
-                value, place = moving[position], _MOVING
+                value, place = moving[position], MOVING
             if value is not None:
                 row = Pending.decode(value)
                 rows[key] = (Row(place, value, mark), [row[name] for name in columns])
@@ -279,12 +263,12 @@ class TableStorage(MappedStorage):
                 continue
             elif not columns and counter is not None and raws[counter][position] is not None:
                 # The counter says that the document is there, and nothing of its row is asked for.
-                rows[key] = (_STORED, ())
+                rows[key] = (STORED, ())
             else:
                 unknown.append(key)
         if unknown:
             for found_row in (yield from self.rows(unknown, columns)):
-                rows[found_row[0]] = (_STORED, found_row[1:])
+                rows[found_row[0]] = (STORED, found_row[1:])
         there = [key for key in keys if key in rows]
         if len(there) != len(keys):
             places = [place for place, key in enumerate(keys) if key in rows]
@@ -293,8 +277,10 @@ class TableStorage(MappedStorage):
             there, columns, [rows[key][1] for key in there], {name: raws[name] for name in redis}, identified, writes
         )
         if writes:
+            times = dict(zip(keys, *replaced, strict=True))
             for key, stored in zip(there, documents, strict=True):
-                stored.version = replace(stored.version, row=rows[key][0])
+                time = None if times[key] is None else int(float(times[key]))
+                stored.version = replace(stored.version, row=replace(rows[key][0], replaced=time))
         by_key = dict(zip(there, documents, strict=True))
         return [by_key.get(key) for key in keys]
 
@@ -330,7 +316,7 @@ class TableStorage(MappedStorage):
         if not writes:
             return documents
         return [
-            Stored(key.encode(), Version(key, {name: raw[place] for name, raw in raws.items()}, _STORED), document)
+            Stored(key.encode(), Version(key, {name: raw[place] for name, raw in raws.items()}, STORED), document)
             for place, (key, document) in enumerate(zip(keys, documents, strict=True))
         ]
 
@@ -397,10 +383,14 @@ class TableStorage(MappedStorage):
         checks = super().unchanged(version)
         key = version.key.encode()
         row: Row = version.row
-        waiting = row.value if row.place == _PENDING else None
+        waiting = row.value if row.place == PENDING else None
         checks.append(Check(("HGET", self.pending.pending, key), (waiting,)))
-        if row.place == _TABLE:
+        if row.place == MOVING:
+            checks.append(Check(("HGET", self.pending.moving, key), (row.value,)))
+        if row.place == TABLE:
             checks.append(Check(("ZSCORE", self.pending.gone, key), (None,)))
+            # Another row may have come to ClickHouse since, by way of the pending ones.
+            checks.append(Check(("ZSCORE", self.pending.replaced, key), (row.replaced,)))
         return checks
 
     def changes(self, version: Version, before: Document, after: Document, definitions: Definitions) -> list[Command]:
@@ -465,9 +455,9 @@ class TableStorage(MappedStorage):
             statement = self.statement((), None)
             rows = yield Select(statement.text, statement.parameters)
             names = [row[0] for row in rows]
+            removed = 0
             for start in range(0, len(names), BATCH):
-                yield Pipeline((pending.renew(),))
-                yield from self.remove_keys(names[start : start + BATCH])
+                removed += yield from self._remove(names[start : start + BATCH])
             if names:
                 drop = join(
                     f"ALTER TABLE {self.warehouse.table(pending.source).text} DROP PARTITION %s",
@@ -479,4 +469,23 @@ class TableStorage(MappedStorage):
                 yield Pipeline((("ZREM", pending.gone, *marks), pending.renew()))
         finally:
             yield from pending.release(token)
-        return len(names)
+        return removed
+
+    def _remove(self, names: Sequence[str]) -> Flow[int]:
+        """Remove those of `names` that have a row still, each counted by the one writer that removes it; how many."""
+        pending = self.pending
+        encoded = [name.encode() for name in names]
+        while True:
+            asked: tuple[Command, ...] = (("ZMSCORE", pending.gone, *encoded), ("HMGET", pending.pending, *encoded))
+            marks, rows, _ = yield Pipeline((*asked, pending.renew()))
+            checks: list[Check] = []
+            there: list[str] = []
+            for name, key, mark, row in zip(names, encoded, marks, rows, strict=True):
+                if row is None and mark is not None:
+                    continue
+                if row is None:
+                    checks.append(Check(("ZSCORE", pending.gone, key), (None,)))
+                checks.append(Check(("HEXISTS", pending.pending, key), (int(row is not None),)))
+                there.append(name)
+            if (yield from self.remove_keys(there, checks)):
+                return len(there)

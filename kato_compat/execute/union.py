@@ -280,7 +280,9 @@ class TableReader(MappedReader):
     def _documents_of(
         self, rows: list[tuple[Any, ...]], columns: Sequence[str], fields: Sequence[str], identified: bool
     ) -> Flow[list[Any]]:
-        """The documents of rows, their Redis fields fetched in batches; rows deleted meanwhile are left out."""
+        """The documents of rows, their Redis fields fetched in batches; those of rows deleted or replaced meanwhile
+        are read again.
+        """
         storage = self._storage
         writes = self._plan.access.writes
         redis = [name for name in storage.spec.redis if writes or name in fields]
@@ -293,12 +295,16 @@ class TableReader(MappedReader):
         for start in range(0, len(rows), BATCH):
             block = rows[start : start + BATCH]
             keys = [row[0] for row in block]
-            count = ("ZCARD", storage.pending.gone)
-            raws, _, (deleted,) = yield from between((), storage.raws(keys, redis), (count,))
-            if deleted:
-                block, keys, raws = yield from self._alive(block, keys, raws)
+            counts = (("ZCARD", storage.pending.gone), ("ZCARD", storage.pending.replaced))
+            raws, _, (deleted, replaced) = yield from between((), storage.raws(keys, redis), counts)
+            again: list[str] = []
+            if deleted or (replaced and writes):
+                block, keys, raws, again = yield from self._alive(block, keys, raws)
             found.extend(storage.stored(keys, columns, [row[1:] for row in block], raws, identified, writes))
             given.extend(keys)
+            for key, document in (yield from self._again(again, fields)):
+                found.append(document)
+                given.append(key)
         self._latest = given
         return found
 
@@ -316,14 +322,33 @@ class TableReader(MappedReader):
 
     def _alive(
         self, rows: list[tuple[Any, ...]], keys: list[str], raws: dict[str, list[Raw]]
-    ) -> Flow[tuple[list[tuple[Any, ...]], list[str], dict[str, list[Raw]]]]:
-        """Those that are not marked as deleted."""
-        (marks,) = yield Pipeline((("ZMSCORE", self._storage.pending.gone, *[key.encode() for key in keys]),))
-        if all(mark is None for mark in marks):
-            return rows, keys, raws
-        places = [place for place, mark in enumerate(marks) if mark is None]
+    ) -> Flow[tuple[list[tuple[Any, ...]], list[str], dict[str, list[Raw]], list[str]]]:
+        """Those that are not marked as deleted, nor as replaced for a plan that writes; and the keys of the others."""
+        pending = self._storage.pending
+        encoded = [key.encode() for key in keys]
+        marked = [pending.gone, *([pending.replaced] if self._plan.access.writes else [])]
+        marks = yield Pipeline(tuple(("ZMSCORE", each, *encoded) for each in marked))
+        places = [place for place, each in enumerate(zip(*marks, strict=True)) if each.count(None) == len(each)]
+        if len(places) == len(keys):
+            return rows, keys, raws, []
         kept = {name: [raw[place] for place in places] for name, raw in raws.items()}
-        return [rows[place] for place in places], [keys[place] for place in places], kept
+        alive = [keys[place] for place in places]
+        return [rows[place] for place in places], alive, kept, list(set(keys).difference(alive))
+
+    def _again(self, keys: Sequence[str], fields: Sequence[str]) -> Flow[list[tuple[str, Any]]]:
+        """The documents of `keys` as they are now, by key, if they match still."""
+        if not keys:
+            return []
+        storage, access = self._storage, self._plan.access
+        wanted = predicate_fields(access.predicate)
+        names = [name for name in storage.spec.fields if wanted is None or name in wanted or name in fields]
+        found = yield from storage.read(keys, names, access.writes)
+        test = compile_predicate(access.predicate)
+        return [
+            (key, each)
+            for key, each in zip(keys, found, strict=True)
+            if each is not None and test(each.document if access.writes else each)
+        ]
 
     def _late(self, scan: ScanPlan) -> Flow[list[Document]]:
         """The winners: keys and Redis fields of all rows first, then the columns of those that are kept."""

@@ -14,12 +14,15 @@ from pymongo.errors import DuplicateKeyError, OperationFailure
 from kato_compat.errors import fail
 from kato_compat.execute.storage import Access, Change, Outcome, Storage, Stored
 from kato_compat.ir.matching import in_server_order
-from kato_compat.ir.predicate import ALWAYS, compile_predicate, matched_index
+from kato_compat.ir.predicate import ALWAYS, And, AtPath, Predicate, compile_predicate, matched_index
 from kato_compat.ir.requests import Flow, Sleep
 from kato_compat.mapping.index import ID_INDEX, Index, is_new
 from kato_compat.parse.command import Delete, Modify, Write, Written
 from kato_compat.plan.increment import Increment
+from kato_compat.plan.pin import pinned
 from kato_compat.values.document import Document, encode, encode_all
+from kato_compat.values.equality import same
+from kato_compat.values.paths import split
 
 #: The largest document that the server stores, in bytes (MongoDB manual: Limits).
 MAX_DOCUMENT: Final = 16 * 1024 * 1024
@@ -90,6 +93,7 @@ def update(storage: Storage, command: Write) -> Flow[Written]:
     that would grow beyond 16 MiB. Documents changed before the error stay changed, as on the server.
     """
     attempt = 0
+    claims = True
     while True:
         found = yield from candidates(storage, command)
         written = Written()
@@ -98,13 +102,16 @@ def update(storage: Storage, command: Write) -> Flow[Written]:
                 return written
             document, generated = upserted(storage, command)
             data = check_size(document, 17420)
-            (outcome,) = yield from storage.write([Change(None, document, generated, data=data)])
+            (outcome,) = yield from storage.write([Change(None, document, generated, data=data, claims=claims)])
             if outcome is Outcome.DONE:
                 return Written(upserted=document["_id"], inserted=True, after=document)
-            if not isinstance(outcome, DuplicateKeyError):
-                raise _failure(outcome)
             # Another writer inserted it first: now there is a document to update, unless the key is another one's.
-            if not (yield from candidates(storage, command)):
+            there = bool((yield from candidates(storage, command)))
+            if outcome is Outcome.CONFLICT:
+                claims = there or _is_by_key(storage, command.predicate, document)
+            elif not isinstance(outcome, DuplicateKeyError):
+                raise _failure(outcome)
+            elif not there and not (yield from _is_gone(storage, command.predicate, outcome)):
                 raise outcome
             continue
         raced = False
@@ -124,6 +131,35 @@ def increase(storage: Storage, increment: Increment) -> Flow[Written]:
     if written:
         return written[0]
     return (yield from update(storage, increment.write()))
+
+
+def _is_by_key(storage: Storage, predicate: Predicate, document: Document) -> bool:
+    """Whether the filter asks for the key of `document` and nothing else: one that has it is the one to update."""
+    if storage.spec is None or not isinstance(predicate, AtPath):
+        return False
+    path = (storage.spec.key,)
+    return predicate.path == path and pinned(predicate, path) == [document.get(storage.spec.key)]
+
+
+def _is_gone(storage: Storage, predicate: Predicate, error: DuplicateKeyError) -> Flow[bool]:
+    """Whether what an upsert collided with must have met its filter, which nothing meets now: it was deleted since.
+
+    That is so where the filter asks for the keys of the unique index by equality and for nothing else (MongoDB
+    manual: Upsert with Unique Index).
+    """
+    details = error.details or {}
+    values: Document = details.get("keyValue", {})
+    paths = {split(path): value for path, value in values.items()}
+    terms = predicate.terms if isinstance(predicate, And) else (predicate,)
+    if {term.path for term in terms if isinstance(term, AtPath)} != set(paths) or len(terms) != len(paths):
+        return False
+    for path, value in paths.items():
+        wanted = pinned(predicate, path)
+        if wanted is None or len(wanted) != 1 or not same(wanted[0], value):
+            return False
+    indexes = yield from storage.indexes()
+    pattern = details.get("keyPattern")
+    return not any(index.collation is not None for index in indexes if index.pattern == pattern)
 
 
 def upserted(storage: Storage, command: Write) -> tuple[Document, bool]:

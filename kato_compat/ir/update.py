@@ -110,6 +110,11 @@ class Modifier(ABC):
         raise block.uncreatable(path) if self.creates else block.untraversable(path)
 
     @property
+    def stores(self) -> bool:
+        """Whether what it is given is stored whenever the update changes a document."""
+        return not self.insert_only
+
+    @property
     def levels(self) -> int:
         """How many levels of nesting the modifier may put below its path."""
         return 0

@@ -51,8 +51,6 @@ _WITH_PATTERN: Final = (
     "tf_vector",
 )
 _BATCH: Final = 500
-#: The counters of a symbol of which nothing is left, where its document has other fields to keep.
-_NO: Final = {"frequency": 0, "pattern_member_frequency": 0}
 #: The reply of a step that was made for other index definitions than there are.
 _STALE: Final = -2
 #: The key of the totals' document.
@@ -243,10 +241,14 @@ class Learner:
                 yield from self._count_beside(beside.symbols[symbol], count, new, lesson.entry)
 
     def _count_totals(self, stored: Stored, lessons: Sequence[Lesson], new: Sequence[bool]) -> Flow[Document]:
-        return (yield from swap(self.metadata, stored, lambda document: totalled(document, lessons, new)))
+        after: Document = yield from swap(self.metadata, stored, lambda document: totalled(document, lessons, new))
+        return after
 
     def _count_beside(self, stored: Stored, count: int, new: bool, emotives: Entry | None) -> Flow[Document]:
-        return (yield from swap(self.symbols, stored, lambda document: counted(document, count, new, emotives)))
+        after: Document = yield from swap(
+            self.symbols, stored, lambda document: counted(document, count, new, emotives)
+        )
+        return after
 
     # forgetting
 
@@ -271,6 +273,8 @@ class Learner:
         times = times_of(stored.document)
         taken = emotives_of(stored.document)
         outside = yield from find_beside(self.symbols, list(counts))
+        for symbol, each in outside.items():
+            without(each.document, times * counts[symbol], taken)  # an error comes before anything is removed
         mapped = isinstance(stored.version, Version)
         if not mapped:
             (outcome,) = yield from self.patterns.write((Change(stored, None),))
@@ -331,8 +335,8 @@ class Learner:
         given = _json({**block, "b": beside, "k": ranked})
         return Call(FORGET, keys, (self._prefix, self.layout, name.encode(), given, waiting, *states, newest))
 
-    def _forget_beside(self, stored: Stored, frequency: int, taken: Entry) -> Flow[Document]:
-        return (yield from swap(self.symbols, stored, lambda each: without(each, frequency, taken) or {**each, **_NO}))
+    def _forget_beside(self, stored: Stored, frequency: int, taken: Entry) -> Flow[None]:
+        yield from swap(self.symbols, stored, lambda each: without(each, frequency, taken))
 
     def clear(self, others: Sequence[Storage]) -> Flow[None]:
         """Remove everything that was learned, and the documents of `others`; indexes stay."""
@@ -413,15 +417,15 @@ def find_beside(storage: MappedStorage, names: Sequence[str]) -> Flow[dict[str, 
     return found
 
 
-def swap(storage: Storage, stored: Stored, change: Any) -> Flow[Document]:
-    """Change a stored document by compare-and-swap until it succeeds; the document after.
+def swap(storage: Storage, stored: Stored, change: Any) -> Flow[Any]:
+    """Change a stored document by compare-and-swap until it succeeds; the document after, None for one removed.
 
     A document that is gone meanwhile stays gone.
     """
     attempt = 0
     current: Stored | None = stored
     while current is not None:
-        after: Document = change(current.document)
+        after: Document | None = change(current.document)
         (outcome,) = yield from storage.write((Change(current, after),))
         if outcome is Outcome.DONE:
             return after
@@ -430,7 +434,7 @@ def swap(storage: Storage, stored: Stored, change: Any) -> Flow[Document]:
         attempt += 1
         yield from pause(attempt)
         current = yield from storage.again(current)
-    return change(stored.document)  # type: ignore[no-any-return]
+    return change(stored.document)
 
 
 def _state(definitions: Definitions) -> bytes:

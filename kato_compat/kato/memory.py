@@ -76,7 +76,10 @@ class Named:
     def commit(self) -> Flow[None]:
         """Make the changes gathered; the documents' names stay known."""
         changes = [Change(*pair) for pair in self._changed.values() if pair != (None, None)]
-        outcomes = yield from self.storage.write(changes, ordered=False) if changes else _none()
+        if not changes:
+            self._changed = {}
+            return  # the names may not have been looked at since others changed the collection
+        outcomes = yield from self.storage.write(changes, ordered=False)
         for change, outcome in zip(changes, outcomes, strict=True):
             if outcome is not Outcome.DONE:
                 raise outcome if isinstance(outcome, OperationFailure) else RuntimeError("a locked table changed")

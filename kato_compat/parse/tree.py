@@ -13,7 +13,7 @@ from kato_compat.ir.update import ArrayNode, Modifier, Node, ObjectNode, TooDeep
 from kato_compat.values.document import Document
 from kato_compat.values.paths import Path, fields_of
 from kato_compat.values.types import alias_of
-from kato_compat.values.validity import MAX_DEPTH
+from kato_compat.values.validity import MAX_DEPTH, too_deep
 
 #: The names that array filters may use.
 _IDENTIFIER: Final = re.compile(r"[a-z][a-zA-Z0-9]*")
@@ -116,7 +116,12 @@ class Tree:
         return path
 
     def add(self, path: Path, modifier: Modifier) -> None:
-        """Put `modifier` at `path`. Raises 40 for a conflict with another path, 2 for an unknown identifier."""
+        """Put `modifier` at `path`.
+
+        Raises 40 for a conflict with another path, 2 for an unknown identifier, 15 for an operand that nests too deep.
+        """
+        if modifier.stores and 1 + modifier.levels > MAX_DEPTH:
+            raise too_deep()  # its operand can be stored nowhere
         if len(path) + modifier.levels > MAX_DEPTH:
             modifier = TooDeep(modifier)
         branch = self._root

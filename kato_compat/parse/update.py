@@ -300,8 +300,11 @@ def prepared(raw: Any) -> Prepared | None:
 def parse_replacement(raw: Mapping[str, Any], context: Context | None = None) -> Update:
     """The typed form of a replacement document, of internal form.
 
-    A top-level timestamp of zero, other than the ``_id``, becomes the time of the update.
+    A top-level timestamp of zero, other than the ``_id``, becomes the time of the update. Raises 15 for a document
+    that nests too deep.
     """
+    if depth_of(raw) > MAX_DEPTH:
+        raise too_deep()
     context = Context() if context is None else context
     document = dict(raw)
     if Timestamp in map(type, raw.values()):

@@ -106,3 +106,34 @@ def test_a_document_that_comes_beside_while_learning_is_found(engines: MongoClie
         assert knowledge.patterns_kb.count_documents({}) == 2 * (number + 1)
         found = knowledge.get_pattern(name_of(pattern))
         assert found == {"name": name_of(pattern), "pattern_data": "flat", "frequency": 2}
+
+
+@pytest.mark.parametrize("beside", [{}, {"note": "x"}, {"_id": 5}])
+def test_a_symbol_that_nothing_is_left_of_goes(beside: dict[str, Any], client: MongoClient, kb_id: str) -> None:
+    knowledge = KnowledgeBase(client, kb_id)
+    knowledge.symbols_kb.insert_one({"name": "a", "frequency": 1, "pattern_member_frequency": 1, **beside})
+    knowledge.patterns_kb.insert_one({"name": NAME, "pattern_data": PATTERN, "length": 3, "frequency": 2})
+    assert knowledge.forget_pattern(NAME) is True
+    assert list(knowledge.symbols_kb.find()) == []
+
+
+def test_learning_in_memory_sees_what_others_removed_after_a_lesson_that_changed_nothing() -> None:
+    with MongoClient("memory://") as client:
+        knowledge = KnowledgeBase(client, "kb")
+        knowledge.learn_pattern(PATTERN)
+        knowledge.symbols_kb.delete_many({})
+        assert knowledge.forget_pattern("no such name") is False
+        knowledge.patterns_kb.delete_many({})
+        assert knowledge.learn_pattern(PATTERN) is True
+        assert knowledge.symbols_kb.count_documents({}) == 2
+
+
+def test_a_symbol_that_cannot_be_counted_down_keeps_the_pattern(client: MongoClient, kb_id: str) -> None:
+    knowledge = KnowledgeBase(client, kb_id)
+    knowledge.learn_pattern(PATTERN)
+    knowledge.symbols_kb.update_one({"name": "b"}, {"$set": {"frequency": None}})
+    before = contents(knowledge)
+    with pytest.raises(OperationFailure) as error:
+        knowledge.forget_pattern(NAME)
+    assert error.value.code == 14
+    assert contents(knowledge) == before

@@ -54,7 +54,9 @@ def test_a_replacement_may_not_be_too_deep() -> None:
     for _ in range(MAX_DEPTH):
         document = {"a": document}
     parse_replacement(document).apply({"_id": 1})
-    assert failing(parse_replacement({"a": document}), {"_id": 1}) == 15
+    with pytest.raises(OperationFailure) as error:
+        parse_replacement({"a": document})
+    assert error.value.code == 15
 
 
 def test_pipelines() -> None:

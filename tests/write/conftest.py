@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from racing import SHAPES, Shape
 from twins import Pair
 
 from kato_compat import Collection, MongoClient
@@ -46,3 +47,29 @@ def pair(request: pytest.FixtureRequest, embedded_path: Path) -> Iterator[Pair]:
     made = Pair(embedded_path, request.param)
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def racing_clients(embedded_path: Path) -> Iterator[dict[str, MongoClient]]:
+    """Clients of memory, and of the engines with either layout of symbol statistics."""
+    found = {
+        "memory": MongoClient("memory://"),
+        "counters": MongoClient(f"embedded://{embedded_path}"),
+        "hashes": MongoClient(f"embedded://{embedded_path}", layout="hashes"),
+    }
+    yield found
+    for client in found.values():
+        client.close()
+
+
+@pytest.fixture(params=["memory", *SHAPES])
+def raced(
+    request: pytest.FixtureRequest, racing_clients: dict[str, MongoClient], fresh_name: Callable[[], str]
+) -> Iterator[tuple[Collection, Shape]]:
+    """An empty collection, and the shape of its documents: schema-less on each store, and mapped ones."""
+    memory = request.param == "memory"
+    shape = SHAPES["plain" if memory else request.param]
+    client = racing_clients["memory" if memory else shape.layout]
+    name = fresh_name()
+    yield client[name][shape.collection], shape
+    client.drop_database(name)

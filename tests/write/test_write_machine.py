@@ -8,6 +8,7 @@ index, and takes an array in a unique index for one value, so it sees no machine
 import contextlib
 import copy
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Final
 
 import mongomock
@@ -22,8 +23,9 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from pymongo import DeleteMany, DeleteOne, InsertOne, ReplaceOne, UpdateMany, UpdateOne
+from pymongo import DeleteMany, DeleteOne, InsertOne, ReplaceOne, ReturnDocument, UpdateMany, UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
+from writemodel import UNIQUE, Model, Taken, parallel, seed, sort_key, updated
 
 from kato_compat import Collection, MongoClient
 
@@ -43,7 +45,11 @@ _INDEXES: Final[tuple[tuple[Any, dict[str, Any]], ...]] = (
     ([("b", 1)], {"hidden": True}),
     ([("u", 1)], {"unique": True, "sparse": True}),
     ([("u", 1), ("a", 1)], {"unique": True, "partialFilterExpression": {"b": {"$exists": True}}}),
+    ([("t", 1)], {"expireAfterSeconds": 3600}),
 )
+#: The index by which documents expire; it stays, since what has expired would come back with it gone.
+_EXPIRY: Final = 7
+_TIMES: Final = st.sampled_from((datetime(2001, 1, 1), datetime(2900, 1, 1), 5, [datetime(2001, 1, 1), 5], None))
 
 
 def _conditions() -> st.SearchStrategy[Document]:
@@ -61,171 +67,6 @@ _UPDATES: Final = st.one_of(
     st.builds(lambda value: {"$addToSet": {"s": value}}, st.integers(0, 3)),
     st.builds(lambda value: {"$push": {"p": {"$each": [value], "$slice": -3}}}, st.integers(0, 9)),
 )
-
-
-# the model
-
-
-def _elements(value: Any) -> list[Any]:
-    return [*value, value] if isinstance(value, list) else [value]
-
-
-def _holds(condition: Any, value: Any) -> bool:
-    if not isinstance(condition, dict):
-        return any(type(each) is not list and each is not None and each == condition for each in _elements(value))
-    for name, operand in condition.items():
-        numbers = [each for each in _elements(value) if isinstance(each, int | float)]
-        match name:
-            case "$gt":
-                good = any(each > operand for each in numbers)
-            case "$gte":
-                good = any(each >= operand for each in numbers)
-            case "$lt":
-                good = any(each < operand for each in numbers)
-            case "$lte":
-                good = any(each <= operand for each in numbers)
-            case _:
-                good = any(each in operand for each in numbers)
-        if not good:
-            return False
-    return True
-
-
-def matches(document: Document, condition: Document) -> bool:
-    """Whether a document matches one of the machine's filters."""
-    return all(_holds(each, document.get(name)) for name, each in condition.items())
-
-
-def updated(document: Document, update: Document) -> Document:
-    """A document after one of the machine's updates."""
-    found = copy.deepcopy(document)
-    ((operator, fields),) = update.items()
-    ((name, operand),) = fields.items()
-    match operator:
-        case "$set":
-            found[name] = copy.deepcopy(operand)
-        case "$unset":
-            found.pop(name, None)
-        case "$inc":
-            found[name] = found.get(name, 0) + operand
-        case "$addToSet":
-            found[name] = found.get(name, [])
-            if operand not in found[name]:
-                found[name].append(operand)
-        case _:
-            found[name] = (found.get(name, []) + operand["$each"])[-3:]
-    return found
-
-
-def _seed(condition: Document) -> Document:
-    found: Document = {}
-    for name, each in condition.items():
-        if not isinstance(each, dict):
-            found[name] = each
-        elif list(each) == ["$in"] and len(each["$in"]) == 1:
-            (found[name],) = each["$in"]
-    return found
-
-
-class Taken(Exception):
-    """A key of a unique index, or an `_id`, is another document's."""
-
-
-class Model:
-    """A collection as a list of documents in the order of their insertion."""
-
-    def __init__(self) -> None:
-        self.documents: list[Document] = []
-        self.unique: list[Callable[[Document], list[Any]]] = []
-
-    def check(self, document: Document) -> None:
-        """Raise `Taken` if a document other than the one with its `_id` has one of its unique keys."""
-        for keys in self.unique:
-            mine = keys(document)
-            for other in self.documents:
-                if other["_id"] != document["_id"] and any(key in mine for key in keys(other)):
-                    raise Taken
-
-    def insert(self, document: Document) -> None:
-        """Insert a document."""
-        if any(other["_id"] == document["_id"] for other in self.documents):
-            raise Taken
-        self.check(document)
-        self.documents.append(copy.deepcopy(document))
-
-    def find(self, condition: Document) -> list[int]:
-        """The positions of what matches."""
-        return [place for place, document in enumerate(self.documents) if matches(document, condition)]
-
-    def write(
-        self,
-        condition: Document,
-        change: Callable[[Document], Document],
-        multi: bool,
-        upsert: bool,
-        replacing: bool = False,
-    ) -> tuple[int, int, bool]:
-        """Change what matches: how many matched, how many changed, whether a document was inserted.
-
-        A replacement without an `_id` always counts as a change.
-        """
-        places = self.find(condition)
-        if not places and upsert:
-            document = change(_seed(condition))
-            self.insert(document)
-            return 0, 0, True
-        modified = 0
-        for place in places if multi else places[:1]:
-            after = change(self.documents[place])
-            if list(after.items()) != list(self.documents[place].items()) or repr(after) != repr(self.documents[place]):
-                self.check(after)
-                self.documents[place] = after
-                modified += 1
-            elif replacing:
-                modified += 1
-        return (len(places) if multi else min(1, len(places))), modified, False
-
-    def delete(self, condition: Document, multi: bool) -> int:
-        """Delete what matches; how many."""
-        places = self.find(condition) if multi else self.find(condition)[:1]
-        self.documents = [document for place, document in enumerate(self.documents) if place not in places]
-        return len(places)
-
-
-def _key_of(value: Any) -> list[Any]:
-    if isinstance(value, list):
-        return list(dict.fromkeys(value)) or ["undefined"]
-    return [value]
-
-
-def _unique_u(document: Document) -> list[Any]:
-    return _key_of(document["u"]) if "u" in document else []
-
-
-def _unique_both(document: Document) -> list[Any]:
-    if "b" not in document:
-        return []
-    return [(u, a) for u in _key_of(document.get("u")) for a in _key_of(document.get("a"))]
-
-
-_UNIQUE: Final = {5: _unique_u, 6: _unique_both}
-
-
-def _parallel(document: Document) -> bool:
-    """Whether two arrays stand side by side, which no compound index takes."""
-    return isinstance(document.get("a"), list) and any(isinstance(document.get(name), list) for name in ("b", "u"))
-
-
-def _sort_key(direction: int) -> Callable[[Document], tuple[int, float]]:
-    def key(document: Document) -> tuple[int, float]:
-        value = document.get("a")
-        if isinstance(value, list):
-            if not value:
-                return (0, 0)
-            value = min(value) if direction > 0 else max(value)
-        return (1, 0) if value is None else (2, value)
-
-    return key
 
 
 class WritesBase(RuleBasedStateMachine):
@@ -263,11 +104,11 @@ class WritesBase(RuleBasedStateMachine):
             except (DuplicateKeyError, mongomock.DuplicateKeyError):
                 found = Taken
             assert (answer, type(collection)) == (found, type(collection))
-        if not mock:
+        if self.model.expire() or not mock:
             self._copy()
 
     def _safe(self, *documents: Document) -> bool:
-        return not ({2, 6} & self.built) or not any(map(_parallel, documents))
+        return not ({2, 6} & self.built) or not any(map(parallel, documents))
 
     @rule(key=_KEYS, fields=_FIELDS)
     def insert(self, key: int, fields: Document) -> None:
@@ -297,7 +138,7 @@ class WritesBase(RuleBasedStateMachine):
     def _allowed(self, condition: Document, change: Callable[[Document], Document], multi: bool, upsert: bool) -> bool:
         """Whether the outcome is defined: no two arrays side by side in an index, no error in the middle of many."""
         places = self.model.find(condition)
-        after = [change(self.model.documents[place]) for place in places] or ([change(_seed(condition))] * upsert)
+        after = [change(self.model.documents[place]) for place in places] or ([change(seed(condition))] * upsert)
         if not self._safe(*after):
             return False
         return not (multi and len(places) > 1 and self.model.unique)
@@ -310,7 +151,7 @@ class WritesBase(RuleBasedStateMachine):
             return
 
         def change(document: Document) -> Document:
-            return {"_id": document["_id"], **copy.deepcopy(fields)}
+            return {"_id": document.get("_id"), **copy.deepcopy(fields)}
 
         def act(collection: Any) -> tuple[int, int, bool]:
             result = collection.replace_one(condition, copy.deepcopy(fields), upsert=upsert)
@@ -322,6 +163,63 @@ class WritesBase(RuleBasedStateMachine):
             for place in self.model.find(condition)[:1]
         )
         self._all(lambda: self.model.write(condition, change, False, upsert, True), act, bool(fields) and not same)
+
+    @rule(key=_KEYS, fields=_FIELDS, time=_TIMES)
+    def insert_dated(self, key: int, fields: Document, time: Any) -> None:
+        document = {"_id": key, **fields, "t": time}
+        if self._safe(document):
+            self._all(lambda: self.model.insert(document), lambda each: each.insert_one(dict(document)) and None)
+
+    @rule(condition=_conditions(), time=_TIMES)
+    def date(self, condition: Document, time: Any) -> None:
+        if self._allowed(condition, lambda document: {**document, "t": time}, False, False):
+            self._all(
+                lambda: self.model.write(condition, lambda document: {**document, "t": time}, False, False)[0],
+                lambda each: each.update_one(condition, {"$set": {"t": time}}).matched_count,
+            )
+
+    @rule(
+        condition=_conditions(),
+        update=_UPDATES,
+        fields=_FIELDS,
+        kind=st.sampled_from(("update", "replace", "delete")),
+        direction=st.sampled_from((1, -1)),
+        after=st.booleans(),
+    )
+    def find_and_modify(
+        self, condition: Document, update: Document, fields: Document, kind: str, direction: int, after: bool
+    ) -> None:
+        def change(document: Document) -> Document:
+            return (
+                updated(document, update) if kind == "update" else {"_id": document.get("_id"), **copy.deepcopy(fields)}
+            )
+
+        if kind != "delete" and not self._allowed(condition, change, False, False):
+            return
+
+        def expected() -> Any:
+            found = [self.model.documents[place] for place in self.model.find(condition)]
+            if not found:
+                return None
+            chosen = (min if direction > 0 else max)(found, key=lambda document: document["_id"])
+            if kind == "delete":
+                self.model.delete({"_id": chosen["_id"]}, False)
+                return chosen
+            before = copy.deepcopy(chosen)
+            self.model.write({"_id": chosen["_id"]}, change, False, False)
+            return change(before) if after else before
+
+        def act(collection: Any) -> Any:
+            order = [("_id", direction)]
+            if kind == "delete":
+                return collection.find_one_and_delete(condition, sort=order)
+            when = ReturnDocument.AFTER if after else ReturnDocument.BEFORE
+            if kind == "replace":
+                return collection.find_one_and_replace(condition, dict(fields), sort=order, return_document=when)
+            return collection.find_one_and_update(condition, copy.deepcopy(update), sort=order, return_document=when)
+
+        # mongomock looks for the changed document by the filter, and refuses an empty replacement.
+        self._all(expected, act, not after and bool(fields))
 
     @rule(condition=_conditions(), multi=st.booleans())
     def delete(self, condition: Document, multi: bool) -> None:
@@ -407,11 +305,11 @@ class WritesBase(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, len(_INDEXES) - 1))
     def create_index(self, number: int) -> None:
-        if number in self.built or (number in (2, 6) and any(map(_parallel, self.model.documents))):
+        if number in self.built or (number in (2, 6) and any(map(parallel, self.model.documents))):
             return
         keys, options = _INDEXES[number]
         name = f"index{number}"
-        unique = _UNIQUE.get(number)
+        unique = UNIQUE.get(number)
         good = True
         if unique is not None:
             found = [key for document in self.model.documents for key in unique(document)]
@@ -421,26 +319,30 @@ class WritesBase(RuleBasedStateMachine):
                 assert collection.create_index(keys, name=name, **options) == name
         if good:
             self.built.add(number)
+            if number == _EXPIRY:
+                self.model.expiring = True
+                if self.model.expire():
+                    self._copy()
             if unique is not None:
                 self.model.unique.append(unique)
 
-    @precondition(lambda self: self.built)
+    @precondition(lambda self: self.built - {_EXPIRY})
     @rule(data=st.data())
     def drop_index(self, data: st.DataObject) -> None:
-        number = data.draw(st.sampled_from(sorted(self.built)))
+        number = data.draw(st.sampled_from(sorted(self.built - {_EXPIRY})))
         for collection in self.collections:
             collection.drop_index(f"index{number}")
         self.built.remove(number)
-        if number in _UNIQUE:
-            self.model.unique.remove(_UNIQUE[number])
+        if number in UNIQUE:
+            self.model.unique.remove(UNIQUE[number])
             self._copy()
 
     @rule(condition=_conditions(), direction=st.sampled_from([1, -1]), limit=st.integers(0, 4))
     def find_sorted(self, condition: Document, direction: int, limit: int) -> None:
         documents = [self.model.documents[place] for place in self.model.find(condition)]
-        documents.sort(key=_sort_key(direction), reverse=False)
+        documents.sort(key=sort_key(direction), reverse=False)
         if direction < 0:
-            documents = sorted(documents, key=lambda document: tuple(-part for part in _sort_key(direction)(document)))
+            documents = sorted(documents, key=lambda document: tuple(-part for part in sort_key(direction)(document)))
         expected = documents[:limit] if limit else documents
         for collection in self.collections:
             found = list(collection.find(condition).sort("a", direction).limit(limit))

@@ -18,13 +18,6 @@ def _never(self: Deployment, flow: Any) -> NoReturn:
     raise AssertionError("something was sent")
 
 
-def _nested(levels: int) -> dict[str, Any]:
-    document: dict[str, Any] = {}
-    for _ in range(levels):
-        document = {"a": document}
-    return document
-
-
 _CALLS: dict[str, Callable[[Collection, dict[str, Any]], Any]] = {
     "insert_one": lambda things, document: things.insert_one(document),
     "insert_many": lambda things, document: things.insert_many([{"ok": 1}, document]),
@@ -75,9 +68,7 @@ def test_far_too_large_is_never_sent(monkeypatch: pytest.MonkeyPatch, call: str,
         _CALLS[call](client.a.things, {"a": "x" * (_LIMIT + 17 * 1024)})
 
 
-@pytest.mark.parametrize(
-    ("document", "code"), [({"a": "x" * _LIMIT}, 2), (_nested(190), 15), ({"_id": []}, 53)], ids=["size", "depth", "id"]
-)
+@pytest.mark.parametrize(("document", "code"), [({"a": "x" * _LIMIT}, 2), ({"_id": []}, 53)], ids=["size", "id"])
 def test_what_the_server_refuses_is_refused_in_its_turn(
     written: Collection, document: dict[str, Any], code: int
 ) -> None:

@@ -117,6 +117,11 @@ class Bound(Modifier):
         return cls(operand, scope.key(operand), scope)
 
     @property
+    def stores(self) -> bool:
+        """See `Modifier.stores`: what is no bound of the value stays out."""
+        return False
+
+    @property
     def levels(self) -> int:
         """See `Modifier.levels`."""
         return depth_of(self.operand)
