@@ -6,7 +6,7 @@ in one atomic step.
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from pymongo.errors import OperationFailure
@@ -15,10 +15,11 @@ from kato_compat.execute.counting import BESIDE, STALE, Counting
 from kato_compat.execute.documents import Definitions
 from kato_compat.execute.entering import enter
 from kato_compat.execute.keyed import Version, glob, score
+from kato_compat.execute.merging import merged_commands
 from kato_compat.execute.placing import PlacingStorage, keys_of
 from kato_compat.execute.storage import Access, Change, Outcome, Stored
 from kato_compat.execute.union import BATCH
-from kato_compat.ir.requests import Argument, Command, Flow, Pipeline
+from kato_compat.ir.requests import Command, Flow, Pipeline
 from kato_compat.ir.transact import Check, transact
 from kato_compat.mapping.index import ID_INDEX, Index, duplicate_key
 from kato_compat.mapping.keys import kato, own
@@ -28,8 +29,6 @@ from kato_compat.plan.increment import Increment, Recogniser, counters_of
 from kato_compat.plan.scores import counter_of
 from kato_compat.values.document import encode
 
-#: The most words of a command that many were put together in: Lua cannot unpack any number. Even, for pairs.
-_WORDS: Final = 4000
 #: Seconds for which a document side that was found to hold documents is taken to hold some: nothing is tried meanwhile
 #: that must find it empty.
 CROWDED: Final = 1.0
@@ -203,24 +202,12 @@ class MappedStorage(PlacingStorage):
         """Remove the documents of `keys` in one step with `others`; False if a check fails, and nothing was done."""
         definitions = yield from self.documents.definitions()
         while True:
-            commands = _together(command for key in keys for command in self.removal(key, definitions))
+            commands = merged_commands(command for key in keys for command in self.removal(key, definitions))
             step = transact([self.defined(definitions), *checks], [*commands, *others])
             (reply,) = yield Pipeline((step,))
             if reply != 1:
                 return bool(reply == 0)
             definitions = yield from self.documents.definitions(reload=True)
-
-
-def _together(commands: Iterable[Command]) -> list[Command]:
-    """Commands that remove documents, those of a kind on one key as one; in which order they are made is the same."""
-    words: dict[Command, list[Argument]] = {}
-    for command in commands:
-        # DEL names keys, the others (HDEL, ZREM, and ZADD of marks) a key first.
-        head = command[: 1 if command[0] == "DEL" else 2]
-        words.setdefault(head, []).extend(command[len(head) :])
-    return [
-        (*head, *rest[start : start + _WORDS]) for head, rest in words.items() for start in range(0, len(rest), _WORDS)
-    ]
 
 
 __all__ = ["BATCH", "MappedStorage", "Version", "glob", "score"]

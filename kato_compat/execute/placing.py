@@ -15,6 +15,7 @@ from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from kato_compat.execute.documents import Definitions
 from kato_compat.execute.keyed import MOVES, KeyedStorage, Version, score
+from kato_compat.execute.merging import merged_checks, merged_commands
 from kato_compat.execute.storage import Change, Outcome, Stored
 from kato_compat.ir.predicate import compile_predicate
 from kato_compat.ir.requests import Command, Flow, Pipeline
@@ -30,8 +31,10 @@ from kato_compat.values.missing import MISSING
 from kato_compat.values.paths import split
 
 #: Changes sent to Redis at once.
-STEPS: Final = 200
+STEPS: Final = 1000
 
+#: The checks and the commands of a step.
+Made = tuple[list[Check], list[Command]]
 #: What a failed check means: an outcome, or None for a step that must be worked out anew.
 Failure = Outcome | OperationFailure | None
 
@@ -123,8 +126,8 @@ class PlacingStorage(KeyedStorage):
     def _together(self, batch: Sequence[Change], ordered: bool) -> Flow[frozenset[int]]:
         """Make those of a batch that concern the mapped side only; the positions of the ones that were made.
 
-        Ordered ones are made all or none, in one step; the others each in a step of its own. What was not made is
-        for the caller to make alone, which also finds out why.
+        Ordered ones, and those that are all insertions or all removals, are made all or none, in one step; else each
+        has a step of its own. What was not made is for the caller to make alone, which also finds out why.
         """
         if len(batch) == 1:
             return frozenset()
@@ -135,7 +138,8 @@ class PlacingStorage(KeyedStorage):
         done = yield from self._together_beside(batch, keys, definitions, ordered)
         if done:
             return done
-        steps: dict[int, Step] = {}
+        unique = self.unique(definitions)
+        steps: dict[int, Made] = {}
         seen: set[str] = set()
         for position, (key, change) in enumerate(zip(keys, batch, strict=True)):
             version = None if change.before is None else change.before.version
@@ -148,25 +152,26 @@ class PlacingStorage(KeyedStorage):
             seen.add(name)
             if isinstance(version, Version) and change.before is not None:
                 if change.after is None or key == name:
-                    steps[position] = self._stay(version, change.before.document, change.after, definitions)
+                    step = self._stay(version, change.before.document, change.after, definitions)
+                    steps[position] = step.checks, step.commands
             elif change.before is None and change.after is not None and (checks := free.get(name)) is not None:
-                steps[position] = self._enter(name, change.after, checks, definitions)
-        if not ordered:
-            positions = list(steps)
-            if not positions:
-                return frozenset()
-            replies = yield Pipeline(
-                tuple(transact(steps[position].checks, steps[position].commands) for position in positions)
-            )
-            return frozenset(position for position, reply in zip(positions, replies, strict=True) if reply == 0)
-        if len(steps) != len(batch):
+                steps[position] = self._entering(name, change.after, checks, definitions, unique)
+        if not steps or (ordered and len(steps) != len(batch)):
             return frozenset()
-        whole = transact(
-            [check for step in steps.values() for check in step.checks],
-            [command for step in steps.values() for command in step.commands],
-        )
-        (reply,) = yield Pipeline((whole,))
-        return frozenset(range(len(batch))) if reply == 0 else frozenset()
+        made = [batch[position] for position in steps]
+        alike = all(change.before is None for change in made) or all(change.after is None for change in made)
+        if ordered or alike:
+            all_checks = [check for checks, _ in steps.values() for check in checks]
+            all_commands = [command for _, commands in steps.values() for command in commands]
+            if alike:
+                all_checks, all_commands = merged_checks(all_checks), merged_commands(all_commands)
+            (reply,) = yield Pipeline((transact(all_checks, all_commands),))
+            if reply == 0:
+                return frozenset(steps)
+            if ordered:
+                return frozenset()
+        replies = yield Pipeline(tuple(transact(*each) for each in steps.values()))
+        return frozenset(position for position, reply in zip(steps, replies, strict=True) if reply == 0)
 
     def _together_beside(
         self, batch: Sequence[Change], keys: Sequence[str | None], definitions: Definitions, ordered: bool
@@ -277,18 +282,27 @@ class PlacingStorage(KeyedStorage):
 
     def _enter(self, key: str, document: Document, free: Sequence[Check], definitions: Definitions) -> Step:
         """The step of an insertion, with the checks that the document side has neither the key nor the `_id`."""
-        step = Step()
         unique = self.unique(definitions)
         known = duplicate_key(ID_INDEX, {"_id": document["_id"]}, self.namespace)
         taken = known if unique is None else duplicate_key(unique, {self.spec.key: key}, self.namespace)
+        checks, commands = self._entering(key, document, free, definitions, unique)
         # Where the key was looked at and was free, it is another one's only now: that is for the next look to tell.
-        step.check(free, None if self.looks else taken)
-        step.check((self.defined(definitions),), None)
+        failures: list[Failure] = [None if self.looks else taken] * len(free)
+        failures.append(None)
         if unique is not None:
-            step.check((self.documents.vacant(unique, key),), taken)
-        step.check((Check(("HEXISTS", self.documents.docs, identity(document["_id"])), (0,)),), known)
-        step.commands.extend(self.insertion(key, document, definitions))
-        return step
+            failures.append(taken)
+        failures.append(known)
+        return Step(checks, failures, commands)
+
+    def _entering(
+        self, key: str, document: Document, free: Sequence[Check], definitions: Definitions, unique: Index | None
+    ) -> Made:
+        """The checks and the commands of `_enter`."""
+        checks = [*free, self.defined(definitions)]
+        if unique is not None:
+            checks.append(self.documents.vacant(unique, key))
+        checks.append(Check(("HEXISTS", self.documents.docs, identity(document["_id"])), (0,)))
+        return checks, self.insertion(key, document, definitions)
 
     def _insert(self, document: Document, generated: bool, claims: bool) -> Flow[Outcome | OperationFailure]:
         made = yield from self._until(lambda found: self._insertion(document, generated, found))

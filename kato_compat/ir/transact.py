@@ -27,11 +27,18 @@ end
 for check = 1, tonumber(take()) do
   local actual = redis.call(unpack(command()))
   if type(actual) == 'number' then actual = string.format('%d', actual) end
+  local absent = type(actual) == 'table'
+  if absent then
+    for i = 1, #actual do absent = absent and not actual[i] end
+    actual = nil
+  end
   local holds = false
   for _ = 1, tonumber(take()) do
     local expected = take()
     local kind = string.sub(expected, 1, 1)
-    if kind == '-' then
+    if kind == '!' then
+      holds = absent
+    elseif kind == '-' then
       holds = holds or not actual
     elseif actual and kind == '=' then
       holds = holds or string.sub(expected, 2) == actual
@@ -53,11 +60,17 @@ return 0
 class Check:
     """A command and the replies of which one must come back for the step to be made.
 
-    The command replies with a string, an integer or nil. An expectation is None for nil, `Prefix` for a beginning.
+    The command replies with a string, an integer or nil. An expectation is None for nil, `Prefix` for a beginning;
+    `Absent` is for a list of nils.
     """
 
     command: Command
-    expected: tuple["bytes | int | Prefix | None", ...]
+    expected: tuple["bytes | int | Prefix | Absent | None", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Any number of nils."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +94,8 @@ def transact(checks: list[Check], commands: list[Command]) -> Call:
         for expected in check.expected:
             if expected is None:
                 arguments.append(b"-")
+            elif isinstance(expected, Absent):
+                arguments.append(b"!")
             elif isinstance(expected, Prefix):
                 arguments.append(b"^" + expected.data)
             elif isinstance(expected, int):

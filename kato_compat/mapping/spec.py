@@ -152,33 +152,32 @@ class CollectionSpec:
 
     def key_of(self, document: Document) -> str | None:
         """The key under which the mapping holds `document` exactly as it is; None if it cannot."""
-        if isinstance(self.source, Singleton):
-            key: Any = self.source.key
-        else:
-            key = document.get(self.key)
-            if type(key) is not str or not key:
-                return None
+        single = isinstance(self.source, Singleton)
+        key: Any = self.source.key if isinstance(self.source, Singleton) else document.get(self.key)
+        if type(key) is not str or not key:
+            return None
+        redis, columns, implied = self.redis, self.columns, self.implied
         for name, value in document.items():
-            if name == "_id":
+            if name in redis:
+                if not redis[name].holds(value):
+                    return None
+            elif name in columns:
+                if not column_holds(columns[name], value):
+                    return None
+            elif name == "_id":
                 if type(value) is not ObjectId or value != self.identify(key):
                     return None
-            elif name == self.key and not isinstance(self.source, Singleton):
-                continue
-            elif name in self.implied:
-                if type(value) is not type(self.implied[name]) or value != self.implied[name]:
+            elif name in implied:
+                if type(value) is not type(implied[name]) or value != implied[name]:
                     return None
-            else:
-                where = self.fields.get(name)
-                if where is None or not (
-                    where.holds(value) if isinstance(where, Field) else column_holds(where, value)
-                ):
-                    return None
-        if any(name not in document for name in self.implied):
-            return None
-        if isinstance(self.source, Table):
-            if any(name not in document for name in self.columns) or not self._consistent(document):
+            elif name != self.key or single:
                 return None
-        elif not any(name in document for name in self.presence):
+        if not implied.keys() <= document.keys():
+            return None
+        if columns:
+            if not columns.keys() <= document.keys() or not self._consistent(document):
+                return None
+        elif document.keys().isdisjoint(self.presence):
             return None
         return str(key)
 
