@@ -48,6 +48,8 @@ def create(
         if (yield from storage.define(definitions, (*others, building))):
             break
     try:
+        # What has expired stands in the way of nothing.
+        yield from storage.sweep()
         yield from _build(storage, building)
         if meanwhile is not None:
             yield from meanwhile(building)

@@ -327,6 +327,8 @@ class MemoryStorage(Storage):
         with self._held() as table:
             if not is_new(table.indexes, index):
                 return False
+            # What has expired stands in the way of nothing.
+            self._sweep(table)
             entries: dict[bytes, bytes] = {}
             for stored in table.documents.values():
                 for entry, value in index.entries(stored.document).keys.items():

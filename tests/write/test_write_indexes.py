@@ -229,6 +229,16 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return now
 
 
+def test_what_has_expired_does_not_stand_in_the_way_of_a_unique_index(written: Collection, clock: list[int]) -> None:
+    written.create_index("at", expireAfterSeconds=60)
+    written.insert_many([{"_id": 1, "u": 1, "at": datetime.fromtimestamp(clock[0] / 1000, UTC)}, {"_id": 2, "u": 1}])
+    with pytest.raises(DuplicateKeyError):
+        written.create_index("u", unique=True)
+    clock[0] += 61_000
+    written.create_index("u", unique=True)
+    assert [each["_id"] for each in written.find()] == [2]
+
+
 def test_documents_expire_for_every_read_at_once(written: Collection, clock: list[int]) -> None:
     written.create_index("at", expireAfterSeconds=60)
     written.create_index("u", unique=True, sparse=True)
