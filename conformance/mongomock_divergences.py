@@ -65,7 +65,7 @@ REFUSALS: Final = (
         "unhashable type: 'list'",
         ("$type", "$arrayToObject", "key"),
     ),
-    Refusal("missing in $expr", "A field that is missing is below null.", "KeyError", "'a'", ("$expr",)),
+    Refusal("missing in $expr", "A field that is missing is below null.", "KeyError", "'(a|name)'", ("$expr",)),
     Refusal("$pop of nothing", "$pop of a missing field does nothing.", "KeyError", r"'\w+'$", ("$pop",)),
     Refusal("let", "An aggregate has variables.", "KeyError", "'x'", ("let",)),
     Refusal(
@@ -150,6 +150,7 @@ SILENCES: Final = (
             "$size",
             "$regex",
             "$options",
+            "$jsonSchema",
         ),
     ),
     Silence(
@@ -166,7 +167,7 @@ SILENCES: Final = (
     ),
 )
 RELATIONS: Final = (
-    Relation("missing operands", "Comparisons and $toUpper take missing; the field is there.", causes.missing_dropped),
+    Relation("missing operands", "Comparisons, $toUpper and $arrayElemAt take missing; the field is there.", causes.missing_dropped),
     Relation("missing in $map", "What is missing is null in the array.", causes.map_dropped),
     Relation("$strcasecmp", "Case is ignored, and missing is an empty string.", causes.computed(int, "$strcasecmp")),
     Relation("$not", "$not of missing is true.", causes.computed(bool, "$not")),

@@ -22,6 +22,13 @@ REFUSALS: Final = (
         "(Input|argument) must be an array",
         ("$firstN", "$lastN", "$maxN", "$minN", "$first", "$last"),
     ),
+    Refusal(
+        "$documents in $lookup",
+        "What $lookup does with both from and $documents is not documented: from is left out in the manual.",
+        "OperationFailure",
+        "'.documents' can only be run with",
+        ("$lookup",),
+    ),
     Refusal("$zip of null", "A null among the inputs gives null.", "OperationFailure", "non-array .*: None", ("$zip",)),
 )
 SILENCES: Final = (
@@ -45,6 +52,7 @@ SILENCES: Final = (
     Silence(
         "$replaceAll", "Operands are strings or null.", (10503900, 10503901, 10503902), ("$replaceAll", "$replaceOne")
     ),
+    Silence("$densify", "What is filled is all numbers, or all dates with a unit.", (6053600,), ("$densify",)),
     Silence("$mod by zero", "The divisor is not zero.", (2,), ("$mod",)),
 )
 RELATIONS: Final = (
@@ -56,6 +64,8 @@ RELATIONS: Final = (
     Relation("the default bucket", "Buckets come in order, the default one among them.", causes.buckets),
     Relation("the order of partitions", "Partitions come in order.", causes.partitions),
     Relation("$fill of nothing", "What cannot be filled is null.", causes.unfilled),
+    Relation("empty documents", "What a path leads through is there though its value is missing.", causes.empty_above),
+    Relation("$bucketAuto", "Buckets have as many documents each as divided at the start.", causes.even_buckets),
     Relation("$count of nothing", "$count of no documents gives no document.", causes.count_of_nothing),
 )
 CAUSES: Final = (
@@ -66,5 +76,6 @@ CAUSES: Final = (
     ),
     Cause("paths in a sort", "Elements that are no documents have null below them.", causes.sort_path),
     Cause("computed documents", "$set goes into every element of an array.", causes.computed_below, fails=True),
+    Cause("$unset", "$unset goes into every element of an array.", causes.unset_below),
     Cause("paths in expressions", "A path through an array gathers.", causes.expression_path, fails=True),
 )
