@@ -1,5 +1,6 @@
 """How known faults of other implementations are recognised: from a document and the query, or from both answers."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeAlias
 
@@ -180,6 +181,21 @@ def computed_below(document: Document, query: Any) -> bool:
     return False
 
 
+def projected_below(document: Document, query: Any) -> bool:
+    """`$project` computes a field by a path through an array."""
+    return any(
+        "." in path and not isinstance(value, int | float) and isinstance(document.get(path.partition(".")[0]), list)
+        for stage in under(query.get("pipeline", []), "$project")
+        for path, value in stage.items()
+    )
+
+
+def graph_from_null(document: Document, query: Any) -> bool:
+    """A `$graphLookup` starts with a null, or with a field that is missing."""
+    starts = [start for start in under(query.get("pipeline", []), "startWith") if isinstance(start, str)]
+    return any(document.get(start.removeprefix("$").partition(".")[0]) is None for start in starts)
+
+
 def unset_below(document: Document, query: Any) -> bool:
     """`$unset` by a path through an array."""
     for operand in under(query.get("pipeline", []), "$unset"):
@@ -213,7 +229,7 @@ def _dropped(query: Any, ours: Any, theirs: Any) -> bool:
 
 
 def missing_dropped(query: Any, ours: Any, theirs: Any) -> bool:
-    """What is gone are comparisons, the empty string that `$toUpper` and `$toLower` make of missing, or an element's null."""
+    """What is gone are comparisons, empty strings of `$toUpper` and `$toLower`, or nulls of `$arrayElemAt`."""
     gone = [value for row, other in _rows(ours, theirs) for name, value in row.items() if name not in other]
     compared = uses(query, *_COMPARED) and all(isinstance(value, bool) for value in gone)
     lettered = uses(query, "$toUpper", "$toLower") and all(value == "" for value in gone)
@@ -341,7 +357,9 @@ def unfilled(query: Any, ours: Any, theirs: Any) -> bool:
         uses(query, "$fill")
         and _same_number(ours, theirs)
         and all(
-            {name: value for name, value in row.items() if value is not None or name in other} == other
+            equal(
+                {name: value for name, value in row.items() if value is not None or name in other}, other, Mode.TOLERANT
+            )
             for row, other in _rows(ours, theirs)
         )
     )
@@ -397,6 +415,8 @@ def even_buckets(query: Any, ours: Any, theirs: Any) -> bool:
     linked = all(
         equal(row["_id"]["max"], after["_id"]["min"], Mode.TOLERANT)
         for rows in (ours, theirs)
-        for row, after in zip(rows, rows[1:], strict=False)
+        for row, after in itertools.pairwise(rows)
     )
-    return linked and len(ours) != len(theirs) and equal(ours[-1]["_id"]["max"], theirs[-1]["_id"]["max"], Mode.TOLERANT)
+    return (
+        linked and len(ours) != len(theirs) and equal(ours[-1]["_id"]["max"], theirs[-1]["_id"]["max"], Mode.TOLERANT)
+    )

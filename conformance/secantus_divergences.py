@@ -29,6 +29,13 @@ REFUSALS: Final = (
         "'.documents' can only be run with",
         ("$lookup",),
     ),
+    Refusal(
+        "$arrayElemAt of nothing",
+        "An array that is missing or null gives null, whatever the index is.",
+        "OperationFailure",
+        "second argument must be representable as a 32-bit integer",
+        ("$arrayElemAt",),
+    ),
     Refusal("$zip of null", "A null among the inputs gives null.", "OperationFailure", "non-array .*: None", ("$zip",)),
 )
 SILENCES: Final = (
@@ -41,9 +48,16 @@ SILENCES: Final = (
     Silence("$alwaysTrue", "The operand is 1.", (9,), ("$alwaysTrue", "$alwaysFalse")),
     Silence(
         "windows",
-        "Bounds are in order, those of a range need one sort, and functions their order.",
-        (5339900, 5339901, 5339902, 5339904, 5371602, 5429414, 5429513, 5687301, 605001),
+        "Bounds are in order, those of a range need one sort, functions their order, and partitions are no arrays.",
+        (14, 5339900, 5339901, 5339902, 5339904, 5371602, 5429414, 5429513, 5687301, 605001),
         ("$setWindowFields",),
+    ),
+    Silence(
+        "constants in windows",
+        "An operand that is constant is evaluated without documents, too.",
+        (),
+        ("$setWindowFields",),
+        empty=True,
     ),
     Silence(
         "names twice", "A path is given once.", (31249, 31250, 40176), ("$unset", "$project", "$addFields", "$set")
@@ -70,12 +84,16 @@ RELATIONS: Final = (
 )
 CAUSES: Final = (
     Cause(
+        "$graphLookup", "What is missing leads nowhere; null leads to null and nothing else.", causes.graph_from_null
+    ),
+    Cause(
         "distinct through arrays",
         "A path goes into the documents of an array.",
         lambda document, query: "key" in query and isinstance(document.get(query["key"].partition(".")[0]), list),
     ),
     Cause("paths in a sort", "Elements that are no documents have null below them.", causes.sort_path),
     Cause("computed documents", "$set goes into every element of an array.", causes.computed_below, fails=True),
+    Cause("projected fields", "$project computes in every element of an array.", causes.projected_below, fails=True),
     Cause("$unset", "$unset goes into every element of an array.", causes.unset_below),
     Cause("paths in expressions", "A path through an array gathers.", causes.expression_path, fails=True),
 )

@@ -135,7 +135,6 @@ def test_aggregate(oracle: Oracle, rows: Documents, pipeline: list[Any]) -> None
     _check(oracle, "aggregate", rows, "aggregate", {"pipeline": pipeline})
 
 
-@pytest.mark.xfail(raises=AssertionError, reason="the list does not have every divergence of $lookup and others yet")
 @given(rows=typed_documents(), other=typed_documents(), pipeline=pipelines(1, _UNCOMPARED, nested=0).filter(_bounded))
 @examples(300)
 def test_stages(oracle: Oracle, rows: Documents, other: Documents, pipeline: list[Any]) -> None:
@@ -163,11 +162,9 @@ def test_expressions(oracle: Oracle, rows: Documents, expression: dict[str, Any]
 
 def test_wrong_answers_to_generated_questions_are_found() -> None:
     """Most generated questions are answered alike, and would fail if our answer were wrong."""
-    if len(_SEEN.keys() - {"stages"}) < 7:
+    if len(_SEEN) < 8:
         pytest.skip("runs after the comparisons of generated questions")
     for name, seen in _SEEN.items():
-        if name == "stages":
-            continue  # the list is not complete
         answered = seen["agrees"] + seen["excused"]
         assert answered >= 0.85 * (answered + seen["unanswered"]), name
         assert seen["found"] >= 0.95 * answered, name
