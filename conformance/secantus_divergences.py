@@ -67,6 +67,7 @@ SILENCES: Final = (
         "$replaceAll", "Operands are strings or null.", (10503900, 10503901, 10503902), ("$replaceAll", "$replaceOne")
     ),
     Silence("$densify", "What is filled is all numbers, or all dates with a unit.", (6053600,), ("$densify",)),
+    Silence("$ in $project", "The positional projection is of a find.", (31324,), ("$project",)),
     Silence("$mod by zero", "The divisor is not zero.", (2,), ("$mod",)),
 )
 RELATIONS: Final = (

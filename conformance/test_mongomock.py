@@ -50,7 +50,7 @@ def test_cases(compared_cases: list[Compared]) -> None:
     verdicts = Counter(compared.verdict for compared in compared_cases)
     assert [compared for compared in compared_cases if compared.verdict is Verdict.WRONG] == []
     assert verdicts[Verdict.AGREES] >= 275
-    assert verdicts[Verdict.EXCUSED] <= 125
+    assert verdicts[Verdict.EXCUSED] <= 126
 
 
 def test_every_entry_of_the_list_is_needed(compared_cases: list[Compared]) -> None:
