@@ -68,6 +68,7 @@ SILENCES: Final = (
     ),
     Silence("$densify", "What is filled is all numbers, or all dates with a unit.", (6053600,), ("$densify",)),
     Silence("$ in $project", "The positional projection is of a find.", (31324,), ("$project",)),
+    Silence("$type", "Names of types are checked, whatever stands beside them.", (2,), ("$type",)),
     Silence("$mod by zero", "The divisor is not zero.", (2,), ("$mod",)),
 )
 RELATIONS: Final = (
