@@ -36,6 +36,13 @@ REFUSALS: Final = (
         "second argument must be representable as a 32-bit integer",
         ("$arrayElemAt",),
     ),
+    Refusal(
+        "constants in $let",
+        "A variable is no constant: without documents its $let is not evaluated.",
+        "OperationFailure",
+        "Failed to optimize pipeline",
+        ("$let",),
+    ),
     Refusal("$zip of null", "A null among the inputs gives null.", "OperationFailure", "non-array .*: None", ("$zip",)),
 )
 SILENCES: Final = (
