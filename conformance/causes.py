@@ -1,5 +1,6 @@
 """How known faults of other implementations are recognised: from a document and the query, or from both answers."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeAlias
 
@@ -180,6 +181,31 @@ def computed_below(document: Document, query: Any) -> bool:
     return False
 
 
+def projected_below(document: Document, query: Any) -> bool:
+    """`$project` computes a field by a path through an array."""
+    return any(
+        "." in path and not isinstance(value, int | float) and isinstance(document.get(path.partition(".")[0]), list)
+        for stage in under(query.get("pipeline", []), "$project")
+        for path, value in stage.items()
+    )
+
+
+def graph_from_null(document: Document, query: Any) -> bool:
+    """A `$graphLookup` starts with a null, or with a field that is missing."""
+    starts = [start for start in under(query.get("pipeline", []), "startWith") if isinstance(start, str)]
+    return any(document.get(start.removeprefix("$").partition(".")[0]) is None for start in starts)
+
+
+def unset_below(document: Document, query: Any) -> bool:
+    """`$unset` by a path through an array."""
+    for operand in under(query.get("pipeline", []), "$unset"):
+        for path in operand if isinstance(operand, list) else [operand]:
+            head, dot, _ = path.partition(".")
+            if dot and isinstance(document.get(head), list):
+                return True
+    return False
+
+
 def not_ascii(document: Document, query: Any, *operators: str) -> bool:
     texts = [node for node in (*nodes(document), *nodes(query)) if isinstance(node, str)]
     return uses(query, *operators) and any(not text.isascii() for text in texts)
@@ -203,11 +229,12 @@ def _dropped(query: Any, ours: Any, theirs: Any) -> bool:
 
 
 def missing_dropped(query: Any, ours: Any, theirs: Any) -> bool:
-    """What is gone are comparisons, or the empty string that `$toUpper` and `$toLower` make of missing."""
+    """What is gone are comparisons, empty strings of `$toUpper` and `$toLower`, or nulls of `$arrayElemAt`."""
     gone = [value for row, other in _rows(ours, theirs) for name, value in row.items() if name not in other]
     compared = uses(query, *_COMPARED) and all(isinstance(value, bool) for value in gone)
     lettered = uses(query, "$toUpper", "$toLower") and all(value == "" for value in gone)
-    return _dropped(query, ours, theirs) and (compared or lettered)
+    element = uses(query, "$arrayElemAt") and all(value is None for value in gone)
+    return _dropped(query, ours, theirs) and (compared or lettered or element)
 
 
 def _same_number(ours: Any, theirs: Any) -> bool:
@@ -330,7 +357,9 @@ def unfilled(query: Any, ours: Any, theirs: Any) -> bool:
         uses(query, "$fill")
         and _same_number(ours, theirs)
         and all(
-            {name: value for name, value in row.items() if value is not None or name in other} == other
+            equal(
+                {name: value for name, value in row.items() if value is not None or name in other}, other, Mode.TOLERANT
+            )
             for row, other in _rows(ours, theirs)
         )
     )
@@ -359,3 +388,35 @@ def _reordered(ours: Any, theirs: Any, kinds: tuple[type, ...] = (int,)) -> bool
         return repr(row["_id"])
 
     return equal(sorted(ours, key=key), sorted(theirs, key=key), Mode.TOLERANT)
+
+
+def empty_above(query: Any, ours: Any, theirs: Any) -> bool:
+    """What a path leads through is there though nothing is below it; the rows are the same without it."""
+    stages = list(under(query, "$project", "$addFields", "$set"))
+    heads = {name.partition(".")[0] for stage in stages for name in stage if "." in name}
+
+    def empty(value: Any) -> bool:
+        return all(isinstance(node, dict | list) for node in nodes(value))
+
+    return _same_number(ours, theirs) and all(
+        equal(
+            {name: value for name, value in row.items() if name in other or name not in heads or not empty(value)},
+            other,
+            Mode.TOLERANT,
+        )
+        for row, other in _rows(ours, theirs)
+    )
+
+
+def even_buckets(query: Any, ours: Any, theirs: Any) -> bool:
+    """The first bucket of a `$bucketAuto` is the same, and those after it divide the same range."""
+    if not uses(query, "$bucketAuto") or not ours or not theirs or not equal(ours[0], theirs[0], Mode.TOLERANT):
+        return False
+    linked = all(
+        equal(row["_id"]["max"], after["_id"]["min"], Mode.TOLERANT)
+        for rows in (ours, theirs)
+        for row, after in itertools.pairwise(rows)
+    )
+    return (
+        linked and len(ours) != len(theirs) and equal(ours[-1]["_id"]["max"], theirs[-1]["_id"]["max"], Mode.TOLERANT)
+    )

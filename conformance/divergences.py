@@ -51,16 +51,21 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """MongoDB refuses with one of `codes` what has one of the names `uses` in it; the other answers."""
+    """MongoDB refuses with one of `codes` what has one of the names `uses` in it; the other answers.
+
+    `empty`: the other has no documents to evaluate with, and answers that there are none; the code may be any.
+    """
 
     name: str
     reason: str
     codes: tuple[int, ...]
     uses: tuple[str, ...]
+    empty: bool = False
 
     def excuses(self, query: Any, ours: Answer, theirs: Answer) -> bool:
         """Whether we refused with one of the codes, and the other answered."""
-        refused = ours.failed and ours.code in self.codes and not theirs.failed
+        known = theirs.result == [] if self.empty else ours.code in self.codes
+        refused = ours.failed and known and not theirs.failed
         return refused and not names(query).isdisjoint(self.uses)
 
 

@@ -250,15 +250,15 @@ _NAME: Final[Strategy] = st.sampled_from(("n", "m", "x", "o.a", "k.b", "a", "y.z
 _TOTAL: Final[dict[str, Any]] = {"$sort": {"_id": 1}}
 
 
-def _stages(inner: Callable[[], Strategy]) -> dict[str, Strategy]:
-    """What each stage takes; `inner` gives the pipelines of stages that hold some."""
-    expression = st.deferred(expressions) | _PATH
+def _stages(inner: Callable[[], Strategy], nested: int) -> dict[str, Strategy]:
+    """What each stage takes; `inner` gives the pipelines of stages that hold some, `nested` is as in `pipelines`."""
+    expression = expressions(nested) | _PATH
     added = st.dictionaries(_NAME, expression, min_size=1, max_size=2)
-    nested = st.deferred(inner)
+    held = st.deferred(inner)
     return {
-        "$match": filters(expressions(1), 1),
+        "$match": filters(expressions(min(nested, 1)), 1),
         **dict.fromkeys(("$addFields", "$set"), added),
-        "$project": added | projections(expressions(1)),
+        "$project": added | projections(expressions(min(nested, 1))),
         "$unset": _NAME | st.lists(_NAME, min_size=1, max_size=2),
         "$group": st.tuples(_fixed({"_id": expression | st.none()}), accumulators()).map(
             lambda both: {**both[0], **both[1]}
@@ -278,9 +278,9 @@ def _stages(inner: Callable[[], Strategy]) -> dict[str, Strategy]:
             output=accumulators(),
         ),
         "$bucketAuto": _fixed({"groupBy": _PATH, "buckets": st.sampled_from((1, 2, 3, 0))}, output=accumulators()),
-        "$facet": _fixed({"f": nested, "g": nested}),
+        "$facet": _fixed({"f": held, "g": held}),
         "$lookup": _fixed({"from": st.just("other"), "localField": _NAME, "foreignField": _NAME, "as": st.just("j")})
-        | _fixed({"from": st.just("other"), "let": _fixed({"v": _PATH}), "pipeline": nested, "as": st.just("j")}),
+        | _fixed({"from": st.just("other"), "let": _fixed({"v": _PATH}), "pipeline": held, "as": st.just("j")}),
         "$graphLookup": _fixed(
             {
                 "from": st.just("other"),
@@ -291,7 +291,7 @@ def _stages(inner: Callable[[], Strategy]) -> dict[str, Strategy]:
             },
             maxDepth=st.just(1),
         ),
-        "$unionWith": st.just("other") | _fixed({"coll": st.just("other"), "pipeline": nested}),
+        "$unionWith": st.just("other") | _fixed({"coll": st.just("other"), "pipeline": held}),
         "$sample": _fixed({"size": st.sampled_from((1, 10, -1))}),
         "$redact": st.sampled_from(
             ("$$KEEP", "$$PRUNE", "$$DESCEND", {"$cond": [{"$gt": ["$n", 1]}, "$$DESCEND", "$$KEEP"]}, 1)
@@ -326,12 +326,14 @@ def _stages(inner: Callable[[], Strategy]) -> dict[str, Strategy]:
 
 
 @st.composite
-def pipelines(draw: st.DrawFn, most: int = 3, without: tuple[str, ...] = (), depth: int = 1) -> list[dict[str, Any]]:
-    """A pipeline over all stages of the registry but `without`, mostly valid.
+def pipelines(
+    draw: st.DrawFn, most: int = 3, without: tuple[str, ...] = (), depth: int = 1, nested: int = 2
+) -> list[dict[str, Any]]:
+    """A pipeline over all stages of the registry but `without`, mostly valid; `nested` is the depth of expressions.
 
     The order of groups is not the server's to promise: a `$group` is followed by a sort.
     """
-    table = _stages(lambda: pipelines(2, (*without, *WRITING, *REPORTING, "$facet"), depth - 1))
+    table = _stages(lambda: pipelines(2, (*without, *WRITING, *REPORTING, "$facet"), depth - 1, nested), nested)
     if depth == 0:
         without = (*without, "$facet", "$lookup", "$unionWith")
     names = known(Kind.STAGE, table, without)

@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from bson.code import Code
 from bson.int64 import Int64
 from bson.regex import Regex
 
@@ -59,13 +60,13 @@ REFUSALS: Final = (
         "$filter", "$filter has a limit.", "OperationFailure", "Unrecognized parameter to .filter: limit", ("$filter",)
     ),
     Refusal(
-        "lists of types",
-        "$type takes several types.",
-        "TypeError",
-        "unhashable type: 'list'",
+        "lists and numbers of types",
+        "$type takes several types, and their numbers.",
+        "TypeError|OperationFailure",
+        "unhashable type: 'list'|16 is not a valid .type",
         ("$type", "$arrayToObject", "key"),
     ),
-    Refusal("missing in $expr", "A field that is missing is below null.", "KeyError", "'a'", ("$expr",)),
+    Refusal("missing in $expr", "A field that is missing is below null.", "KeyError", "'(a|name)'", ("$expr",)),
     Refusal("$pop of nothing", "$pop of a missing field does nothing.", "KeyError", r"'\w+'$", ("$pop",)),
     Refusal("let", "An aggregate has variables.", "KeyError", "'x'", ("let",)),
     Refusal(
@@ -150,6 +151,10 @@ SILENCES: Final = (
             "$size",
             "$regex",
             "$options",
+            "$jsonSchema",
+            "$alwaysTrue",
+            "$alwaysFalse",
+            "$type",
         ),
     ),
     Silence(
@@ -166,7 +171,11 @@ SILENCES: Final = (
     ),
 )
 RELATIONS: Final = (
-    Relation("missing operands", "Comparisons and $toUpper take missing; the field is there.", causes.missing_dropped),
+    Relation(
+        "missing operands",
+        "Comparisons, $toUpper and $arrayElemAt take missing; the field is there.",
+        causes.missing_dropped,
+    ),
     Relation("missing in $map", "What is missing is null in the array.", causes.map_dropped),
     Relation("$strcasecmp", "Case is ignored, and missing is an empty string.", causes.computed(int, "$strcasecmp")),
     Relation("$not", "$not of missing is true.", causes.computed(bool, "$not")),
@@ -187,6 +196,9 @@ RELATIONS: Final = (
     Relation("upserts", "Equalities of the filter, in $and and $eq too, are fields of the upsert.", causes.upsert),
 )
 CAUSES: Final = (
+    Cause(
+        "$graphLookup", "What is missing leads nowhere; null leads to null and nothing else.", causes.graph_from_null
+    ),
     Cause("nested lists", "An inner list is compared whole.", causes.nested_lists),
     Cause("lists in lists of operands", "A list in $in, $nin and $all equals the list, too.", causes.listed_lists),
     Cause("indexed elements", "A number is an index and a name; an indexed list is not unwound.", causes.index_paths),
@@ -203,7 +215,14 @@ CAUSES: Final = (
         "$type tells int from long.",
         lambda document, query: uses(query, "$type") and any(isinstance(node, Int64) for node in nodes(document)),
     ),
-    Cause("paths in a sort", "An array sorts by its least or greatest value, along paths as well.", causes.sort_path),
+    Cause(
+        "paths in a sort",
+        "An array sorts by its least or greatest value, along paths as well; JavaScript is no string.",
+        lambda document, query: (
+            causes.sort_path(document, query)
+            or (bool(query.get("sort")) and any(isinstance(node, Code) for node in nodes(document)))
+        ),
+    ),
     Cause(
         "missing in expressions",
         "Missing is a value for $first and $last, and null at the end.",

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pymongo.errors import PyMongoError
 
 from conformance import secantus
+from conformance.causes import under
 from conformance.differential import Oracle, Verdict, asking, compare
 from conformance.factories import Factory, memory
 from conformance.format import Mode
@@ -42,6 +43,12 @@ CASES: Final = [case for case in load() if case.file != "refused"]
 Documents = list[dict[str, Any]]
 #: Stages whose answers are not one: random ones, reports on the store, and writes, which have cases; and `$facet`.
 _UNCOMPARED: Final = (*RANDOM_STAGES, *REPORTING, *WRITING, "$facet")
+
+
+def _bounded(pipeline: list[Any]) -> bool:
+    """No `$densify` from the least to the greatest ``n``: SecantusDB has no limit, and ends when memory does."""
+    return not any(each["field"] == "n" and each["range"]["bounds"] == "full" for each in under(pipeline, "$densify"))
+
 
 #: What generated comparisons gave, by kind: tests of this file fill it, the last one reads it.
 _SEEN: Final[dict[str, Counter[str]]] = {}
@@ -128,8 +135,7 @@ def test_aggregate(oracle: Oracle, rows: Documents, pipeline: list[Any]) -> None
     _check(oracle, "aggregate", rows, "aggregate", {"pipeline": pipeline})
 
 
-@pytest.mark.xfail(raises=AssertionError, reason="the list does not have every divergence of $lookup and others yet")
-@given(rows=typed_documents(), other=typed_documents(), pipeline=pipelines(1, _UNCOMPARED))
+@given(rows=typed_documents(), other=typed_documents(), pipeline=pipelines(1, _UNCOMPARED, nested=0).filter(_bounded))
 @examples(300)
 def test_stages(oracle: Oracle, rows: Documents, other: Documents, pipeline: list[Any]) -> None:
     """Every stage that has one right answer; those of expressions inside are `test_expressions`'."""
@@ -156,11 +162,9 @@ def test_expressions(oracle: Oracle, rows: Documents, expression: dict[str, Any]
 
 def test_wrong_answers_to_generated_questions_are_found() -> None:
     """Most generated questions are answered alike, and would fail if our answer were wrong."""
-    if len(_SEEN.keys() - {"stages"}) < 7:
+    if len(_SEEN) < 8:
         pytest.skip("runs after the comparisons of generated questions")
     for name, seen in _SEEN.items():
-        if name == "stages":
-            continue  # the list is not complete
         answered = seen["agrees"] + seen["excused"]
         assert answered >= 0.85 * (answered + seen["unanswered"]), name
         assert seen["found"] >= 0.95 * answered, name

@@ -147,7 +147,8 @@ class _Searching(FlowRunning):
 
     def _search(self, index: Index, start: Any) -> Documents:
         stage = self._stage
-        frontier = start if type(start) is list else [None if start is MISSING else start]
+        # What is missing leads nowhere: here null matches null and nothing else.
+        frontier = start if type(start) is list else [] if start is MISSING else [start]
         asked = set()
         seen = set()
         found: Documents = []
