@@ -71,7 +71,8 @@ def _enter(storage: "KeyedStorage", index: Index, keys: list[str]) -> Flow[None]
         arguments = [b"", *[part for key in keys for part in (key, field.key(storage.kb_id, key))]]
     else:
         raise TypeError(f"{type(field).__name__} is no counter")
-    definitions = yield from documents.definitions()
+    # Read anew: what the client keeps may be what another thread read before the index was announced.
+    definitions = yield from documents.definitions(reload=True)
     while True:
         if index not in definitions.indexes:
             raise fail(276, f"Index build failed: index {index.name!r} was dropped while it was built")

@@ -120,7 +120,8 @@ def _build(storage: "DocumentStorage", index: Index) -> Flow[None]:
 
 def _enter(storage: "DocumentStorage", index: Index, batch: list[Stored]) -> Flow[list[Stored]]:
     """Add the entries of documents to an index; those that have changed since they were read are given back."""
-    definitions = yield from storage.definitions()
+    # Read anew: what the client keeps may be what another thread read before the index was announced.
+    definitions = yield from storage.definitions(reload=True)
     all_entries = [index.entries(stored.document) for stored in batch]
     arguments: list[Argument] = []
     for stored, entries in zip(batch, all_entries, strict=True):

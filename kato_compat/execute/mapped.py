@@ -107,10 +107,11 @@ class MappedStorage(PlacingStorage):
         """Take the mapped documents that are there to the document side, where an index is kept that they belong in."""
         reader = self.open(self.plan(Access(writes=True)))
         while (batch := (yield from reader.fetch())) is not None:
+            # Read anew: what the client keeps may be what another thread read before the index was announced.
+            definitions = yield from self.documents.definitions(reload=True)
             for stored in batch:
                 current: Stored | None = stored
                 while current is not None and isinstance(current.version, Version):
-                    definitions = yield from self.documents.definitions()
                     if self.held(current.document, definitions) is not None:
                         break
                     (outcome,) = yield from self.write((Change(current, current.document),))

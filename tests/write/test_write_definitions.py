@@ -9,8 +9,9 @@ import pytest
 from pymongo.errors import DuplicateKeyError, OperationFailure
 from racing import together
 
-from kato_compat import Collection
-from kato_compat.execute import indexing
+from kato_compat import Collection, MongoClient
+from kato_compat.execute import entering, indexing
+from kato_compat.execute.mapped import MappedStorage
 
 _WRITERS: Final = 4
 
@@ -182,3 +183,48 @@ def test_an_index_that_is_dropped_while_it_is_built_is_not_said_to_be_there(
         assert error.value.code == 276
         assert (stored.name in stored.database.list_collection_names()) is there
         assert "a" not in stored.index_information()
+
+
+@pytest.mark.parametrize("options", [{}, {"unique": True}])
+@pytest.mark.parametrize("name", ["things", "symbols_kb", "patterns_kb"])
+def test_another_thread_that_has_not_heard_of_it_does_not_spoil_a_build(
+    write_engines: MongoClient,
+    fresh_name: Callable[[], str],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    options: dict[str, Any],
+) -> None:
+    """Threads share what is known of the definitions; one that read them earlier may note that later."""
+    database = write_engines[fresh_name()]
+    collection = database[name]
+    row = {"pattern_data": [["a"]], "length": 1} if name == "patterns_kb" else {}
+    collection.insert_many([{"name": f"n{number}", **row, "frequency": number + 1} for number in range(5)])
+    storage: Any = collection.storage
+    documents = storage if name == "things" else storage.documents
+    old = write_engines.deployment.run(documents.definitions(reload=True))
+    entered: list[Any] = []
+
+    def late(enter: Callable[..., Any]) -> Callable[..., Any]:
+        def entering_late(*arguments: Any) -> Any:
+            documents.know(old)
+            entered.append(arguments)
+            return (yield from enter(*arguments))
+
+        return entering_late
+
+    monkeypatch.setattr(indexing, "_enter", late(indexing._enter))
+    monkeypatch.setattr(entering, "_enter", late(entering._enter))
+    monkeypatch.setattr(MappedStorage, "_relocate", late(MappedStorage._relocate))
+    collection.create_index("frequency", **options)
+    assert entered
+    documents.know(old)
+    assert [each["name"] for each in collection.find({"frequency": {"$gte": 4}}).sort("frequency")] == ["n3", "n4"]
+    if options:
+        for write in (
+            lambda: collection.insert_one({"name": "n9", **row, "frequency": 3}),
+            lambda: collection.update_one({"name": "n0"}, {"$set": {"frequency": 3}}),
+        ):
+            documents.know(old)
+            with pytest.raises(DuplicateKeyError):
+                write()
+    write_engines.drop_database(database.name)
