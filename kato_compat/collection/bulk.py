@@ -3,6 +3,7 @@
 from collections.abc import Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from bson.errors import BSONError
 from pymongo import common
 from pymongo.errors import BulkWriteError, ConfigurationError, InvalidOperation, OperationFailure
 from pymongo.results import BulkWriteResult
@@ -194,7 +195,7 @@ class Bulk:
             values += (selector, change)
         try:
             found = normalise_all(values, self._collection.codec_options)
-        except Exception:
+        except (BSONError, OverflowError, UnicodeError):
             # Each gets the error of its own value, when its turn comes.
             return [None] * len(asked)
         return list(zip(found[0::2], found[1::2], strict=True))

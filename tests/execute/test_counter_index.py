@@ -3,77 +3,17 @@
 import hashlib
 import random
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from bson.int64 import Int64
 from pymongo import DeleteOne, InsertOne, UpdateOne
 from pymongo.errors import OperationFailure
+from ranking import counted, members, named, pattern, redis
 
 from kato_compat import KnowledgeBase, MongoClient
-from kato_compat.ir.requests import Pipeline
 from kato_compat.kato.writer import RedisWriter
-from kato_compat.mapping.keys import own
-
-COUNTERS = {"frequency": ("symbol", "freq"), "pattern_member_frequency": ("symbol", "pmf")}
-
-
-def named(number: int) -> str:
-    """A pattern's name."""
-    return hashlib.sha1(str(number).encode(), usedforsecurity=False).hexdigest()
-
-
-def pattern(number: int, frequency: int | None) -> dict[str, Any]:
-    """A document that the mapping of patterns holds."""
-    found: dict[str, Any] = {"name": named(number), "pattern_data": [["a", f"b{number}"]], "length": 2}
-    return found if frequency is None else {**found, "frequency": frequency}
-
-
-@pytest.fixture(params=["counters", "hashes"], scope="module")
-def client(request: pytest.FixtureRequest, embedded_path: Path) -> Iterator[MongoClient]:
-    with MongoClient(f"embedded://{embedded_path}", layout=request.param) as client:
-        yield client
-
-
-@pytest.fixture
-def other(client: MongoClient, embedded_path: Path) -> Iterator[MongoClient]:
-    """A second client of the same stores, which knows nothing of what the first has done."""
-    with MongoClient(f"embedded://{embedded_path}", layout=client.deployment.catalogue.layout) as other:
-        yield other
-
-
-@pytest.fixture
-def database(client: MongoClient, fresh_name: Callable[[], str]) -> Iterator[Any]:
-    name = fresh_name()
-    yield client[name]
-    client.drop_database(name)
-
-
-def redis(client: MongoClient, *commands: Any) -> list[Any]:
-    """The replies to commands."""
-
-    def flow() -> Any:
-        return (yield Pipeline(commands))
-
-    found: list[Any] = client.deployment.run(flow())
-    return found
-
-
-def members(collection: Any, index: str = "frequency_1") -> dict[str, float]:
-    """The sorted set of a counter index."""
-    key = own(collection.database.name, collection.name, f"counter:{index}")
-    (flat,) = redis(collection.database.client, ("ZRANGE", key, 0, -1, "WITHSCORES"))
-    if flat and isinstance(flat[0], list):
-        flat = [part for pair in flat for part in pair]
-    return {member.decode(): float(score) for member, score in zip(flat[0::2], flat[1::2], strict=True)}
-
-
-def counted(collection: Any, field: str = "frequency") -> dict[str, float]:
-    """What the sorted set must be: the counters of the documents."""
-    found = collection.find({field: {"$exists": True}}, {"name": 1, field: 1}, pushdown=False)
-    return {each["name"]: float(each[field]) for each in found}
 
 
 class TestKept:
